@@ -1,0 +1,1 @@
+"""Words for people: what a problem means and what to do."""

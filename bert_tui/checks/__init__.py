@@ -1,0 +1,1 @@
+"""Questions about the machine, the data and the plan; one small function a check."""

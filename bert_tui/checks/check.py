@@ -1,0 +1,26 @@
+"""The answer to one question of the checklist."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+Answer = Literal["pass", "warn", "fail", "unknown"]
+"""``unknown`` is for what could not be looked at (timed out, not allowed): a caution, never a pass."""
+
+
+@dataclass(frozen=True)
+class Check:
+    """What was asked, seen and concluded."""
+
+    name: str
+    """Stable identifier such as ``docker.engine``; what ``--json`` prints."""
+    title: str
+    """The question in a few words, as shown: "Docker engine"."""
+    answer: Answer
+    seen: str
+    """What was seen, one line: "Engine 28.2.2, overlay2"."""
+    meaning: str = ""
+    """What follows from it, where the answer is no plain pass."""
+    repair: str = ""
+    """What to type or do, where something can be done."""

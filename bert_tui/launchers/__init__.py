@@ -1,0 +1,1 @@
+"""What starts processes: a container or this machine."""

@@ -1,0 +1,1 @@
+"""Following a run's files in bounded memory."""

@@ -1,0 +1,1 @@
+"""Runs on disk: creating, finding, stating, stopping and resuming them."""

@@ -1,0 +1,1 @@
+"""One file a screen: turns state into widgets and keys into calls."""

@@ -1,0 +1,1 @@
+"""The tensor-parallel BERT trainer. Needs torch, numpy, tensorboard and the standard library, nothing else."""

@@ -1,0 +1,88 @@
+"""``metrics.bin``: one fixed-width record a step.
+
+Layout: 8 bytes of magic, u32 LE length of the header, header (JSON, names the columns), then records of
+``len(columns)`` float64 LE. A torn last record is the file's size modulo the record size: "not yet". A resumed run
+appends; where two records name the same step, the later one counts.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import struct
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+MAGIC = b"BERTMET1"
+COLUMNS = (
+    "step",
+    "time",  # Unix time, seconds
+    "lm_loss",  # nats a masked token
+    "sop_loss",  # nats a pair
+    "learning_rate",
+    "grad_norm",
+    "loss_scale",
+    "rows",  # since the run began
+    "tokens",  # since the run began, padding not counted
+    "step_seconds",
+    "skipped",  # 1 where the update was left out
+    "lm_loss_validation",  # NaN but for steps that validated
+    "sop_loss_validation",
+)
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Where the records of a file begin, and what they hold."""
+
+    columns: tuple[str, ...]
+    offset: int
+
+    @property
+    def record_bytes(self) -> int:
+        """Size of one record."""
+        return 8 * len(self.columns)
+
+
+class MetricsWriter:
+    """Appends records; opening cuts off a torn tail."""
+
+    def __init__(self, path: Path) -> None:
+        if not path.exists():
+            header = json.dumps({"columns": COLUMNS}).encode()
+            path.write_bytes(MAGIC + struct.pack("<I", len(header)) + header)
+        layout = read_layout(path)
+        if layout is None:
+            raise ValueError(f"{path} is not a metrics file")
+        self._columns = layout.columns
+        records = (path.stat().st_size - layout.offset) // layout.record_bytes
+        os.truncate(path, layout.offset + records * layout.record_bytes)
+        self._file: BinaryIO = path.open("ab", buffering=0)
+
+    def append(self, values: Mapping[str, float]) -> None:
+        """One record in one write; columns not given are NaN."""
+        row = [values.get(name, float("nan")) for name in self._columns]
+        self._file.write(struct.pack(f"<{len(row)}d", *row))
+
+    def close(self) -> None:
+        """Ends the file."""
+        self._file.close()
+
+
+def read_layout(path: Path) -> Layout | None:
+    """The layout of a metrics file; None while there is none, or if it is something else."""
+    try:
+        with path.open("rb") as file:
+            head = file.read(12)
+            if len(head) < 12 or head[:8] != MAGIC:
+                return None
+            (length,) = struct.unpack("<I", head[8:])
+            header = json.loads(file.read(min(length, 1 << 16)))
+        columns = header["columns"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    if not (isinstance(columns, list) and columns and all(isinstance(name, str) for name in columns)):
+        return None
+    return Layout(tuple(columns), 12 + length)

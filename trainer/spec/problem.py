@@ -1,0 +1,96 @@
+"""What can be wrong, as data.
+
+The trainer knows codes and facts; the words for people live in ``bert_tui.advice.words``, where a test finds an
+entry for every code below. The English line here is for logs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+ENGLISH: dict[str, str] = {
+    # presets
+    "preset.unreadable": "{where}: cannot be read: {reason}",
+    "preset.not_found": "there is no preset {value}; shipped ones are {known}",
+    "preset.not_toml": "{where}: not valid TOML: {reason}",
+    "preset.wrong_schema": "{where}: schema {value} is not known; this program reads schema {known}",
+    "preset.unknown_key": "{where}: unknown key {value}{suggestion}",
+    "preset.wrong_type": "{where}: {value} is not {expected}",
+    "preset.out_of_range": "{where}: {value} is out of range: {expected}",
+    "preset.missing": "{where}: no value",
+    "preset.extends_loop": "{where}: extends itself through {value}",
+    # run directories
+    "run.unresolved": "{where}: the [resolved] table lacks {lacking}",
+    "run.extends": "{where}: a run's own preset extends {value}, but must be complete",
+    # layout
+    "layout.heads_hidden": "{where}: {heads} heads do not divide the hidden size {hidden}",
+    "layout.tensor_heads": "{where}: tensor-parallel size {value} does not divide {heads} heads; possible: {possible}",
+    "layout.batch": "{where}: global batch {value} is not a multiple of micro batch {micro} x data parallel {data}",
+    "layout.learning_rates": "{where}: minimum learning rate {value} is above the learning rate {rate}",
+    "layout.warmup": "{where}: warm-up of {value} steps is not shorter than the decay of {decay} steps",
+    "layout.devices": "{where}: {value} ranks wanted, {devices} devices there",
+    "layout.memory": "{where}: {value} GiB a GPU needed, {available} GiB there",
+}
+"""One English template per code. ``where``, ``value`` and the params of the problem fill it."""
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing that is wrong: ``code`` from :data:`ENGLISH`, where (file, line, field), the value seen there."""
+
+    code: str
+    where: str = ""
+    value: str = ""
+    params: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.code not in ENGLISH:
+            raise KeyError(f"no such problem code: {self.code}")
+
+    @property
+    def english(self) -> str:
+        """The line for logs."""
+        return ENGLISH[self.code].format(where=self.where, value=self.value, **self.params)
+
+    def as_json(self) -> dict[str, Any]:
+        """A dictionary that :meth:`from_json` reads back."""
+        return {"code": self.code, "where": self.where, "value": self.value, "params": dict(self.params)}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Problem:
+        """Inverse of :meth:`as_json`."""
+        return cls(data["code"], data["where"], data["value"], data["params"])
+
+
+class SpecError(Exception):
+    """Something the operator gave cannot be used. Carries every problem found, at least one."""
+
+    def __init__(self, *problems: Problem) -> None:
+        super().__init__("\n".join(problem.english for problem in problems))
+        self.problems = problems
+
+
+class PresetError(SpecError):
+    """A preset cannot be read, or describes no possible run."""
+
+
+class VocabularyError(SpecError):
+    """A vocabulary file cannot be used."""
+
+
+class DatasetError(SpecError):
+    """An indexed dataset cannot be used."""
+
+
+class CheckpointError(SpecError):
+    """A checkpoint that should be there is not, or does not fit."""
+
+
+class RunError(SpecError):
+    """A run directory cannot be used as asked."""
+
+
+class EnvironmentRefused(SpecError):
+    """The place where the run would train lacks something: a package, a GPU, a launcher."""

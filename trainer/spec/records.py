@@ -1,0 +1,269 @@
+"""The JSON files of an attempt, as dataclasses.
+
+Readers are lenient: a file that is absent, torn or foreign reads as ``None``, unknown keys are passed over.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+import typing
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+from trainer.spec.problem import Problem
+
+Phase = Literal[
+    "data",
+    "index",
+    "image",
+    "code",
+    "launch",  # the starter's
+    "preflight",
+    "start",
+    "resume",
+    "train",
+    "validate",
+    "save",
+    "end",  # the trainer's
+]
+"""What is being done right now."""
+
+
+@dataclass(frozen=True)
+class Preparation:
+    """``preparation.json``, by the starter."""
+
+    phase: Phase
+    since: float
+    """Unix time at which the phase began."""
+    heartbeat: int
+    """Counts up at least every five seconds while the starter lives."""
+    pid: int
+    pid_started: float
+    """Start time of that process, against reused ids."""
+    host: str
+    done: float | None = None
+    """Work finished in this phase, in ``unit``; None where it cannot be counted."""
+    total: float | None = None
+    unit: str = ""
+    detail: str = ""
+    """One line: the layer being built, the file being read."""
+
+
+@dataclass(frozen=True)
+class Launch:
+    """``launch.json``, by the starter, before the supervisor runs."""
+
+    attempt: int
+    launcher: str
+    host: str
+    boot_id: str
+    started: float
+    handle: Mapping[str, Any]
+    """What the launcher needs to find it again: container id, or pid with start time."""
+    command: str
+    overrides: tuple[str, ...] = ()
+    notices: tuple[str, ...] = ()
+    """What was done otherwise than asked: an ulimit the engine refused."""
+
+
+@dataclass(frozen=True)
+class Status:
+    """``status.json``, by the supervisor."""
+
+    state: Literal["running", "stopping", "ended"]
+    phase: Phase
+    since: float
+    heartbeat: int
+    pid: int
+    host: str
+    problem: Problem | None = None
+
+
+@dataclass(frozen=True)
+class Validation:
+    """The last validation. Losses are nats a token or a pair."""
+
+    step: int
+    lm_loss: float
+    sop_loss: float | None
+    unigram_loss: float | None
+    """What guessing by the frequency of pieces in the training text gives on the same targets."""
+    masked_accuracy: float | None = None
+    sop_accuracy: float | None = None
+
+
+@dataclass(frozen=True)
+class Progress:
+    """``progress.json``, by rank 0, about once a second."""
+
+    phase: Phase
+    phase_since: float
+    step: int
+    total_steps: int
+    rows: int
+    """Packed rows read since the run began."""
+    pairs: int
+    """Sentence pairs in them."""
+    tokens: int
+    """Tokens in them, padding not counted."""
+    updated: float
+    lm_loss: float | None = None
+    sop_loss: float | None = None
+    learning_rate: float | None = None
+    grad_norm: float | None = None
+    tokens_per_second: float | None = None
+    step_seconds: float | None = None
+    """Median of the last steps."""
+    eta_seconds: float | None = None
+    validation: Validation | None = None
+    last_checkpoint: int | None = None
+    checkpoint_seconds: float | None = None
+    """How long the last one took."""
+    memory_bytes: int | None = None
+    """Highest use so far on rank 0: device memory on a GPU, resident memory on a CPU."""
+    skipped_steps: int = 0
+    device: str = ""
+    layout: str = ""
+    """In words, as "tensor 2 x data 1, micro batch 32 x 2"."""
+
+
+@dataclass(frozen=True)
+class Exit:
+    """``exit.json``: the end of an attempt."""
+
+    outcome: Literal["finished", "stopped", "failed"]
+    code: int | None
+    """Exit status of what ended, where there is one."""
+    signal: int | None
+    out_of_memory: bool
+    when: float
+    written_by: Literal["starter", "supervisor", "viewer"]
+    step: int | None = None
+    problem: Problem | None = None
+    rank: int | None = None
+    """The rank that failed first."""
+
+
+@dataclass(frozen=True)
+class Holder:
+    """The text of the lock file: who holds it."""
+
+    host: str
+    pid: int
+    user: str
+    role: Literal["starter", "supervisor"]
+    attempt: int
+    since: float
+
+
+@dataclass(frozen=True)
+class GpuReading:
+    """One GPU at one moment. ``None`` where the driver does not tell."""
+
+    index: int
+    uuid: str
+    name: str
+    utilization: float | None = None
+    """Percent of the last sample period in which a kernel ran."""
+    memory_used: int | None = None
+    memory_total: int | None = None
+    temperature: float | None = None
+    """Degrees Celsius."""
+    power: float | None = None
+    """Watts."""
+
+
+@dataclass(frozen=True)
+class Telemetry:
+    """One line of ``telemetry/NODE.jsonl``."""
+
+    time: float
+    cores: tuple[float, ...]
+    """Percent busy, core by core."""
+    memory_used: int
+    memory_total: int
+    gpus: tuple[GpuReading, ...] = ()
+    run_cpu: float | None = None
+    """Percent of one core used by the run's own processes."""
+    run_memory: int | None = None
+    """Bytes resident in the run's own processes."""
+    gpu_problem: str = ""
+    """Why there are no GPU readings, in the driver's words."""
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+
+Record = TypeVar("Record", Preparation, Launch, Status, Progress, Exit, Holder, Telemetry)
+
+
+def to_json(record: Any) -> str:
+    """One line of JSON. Numbers that are not finite become null, which readers take for None."""
+    return json.dumps(_plain(record), ensure_ascii=False, separators=(",", ":"))
+
+
+def from_json(kind: type[Record], text: str) -> Record | None:
+    """The record in ``text``, or None if it holds no such record."""
+    try:
+        return typing.cast(Record | None, _build(kind, json.loads(text)))
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        return None
+
+
+def read_record(kind: type[Record], path: Path) -> Record | None:
+    """The record in a file, or None if there is no (whole) one."""
+    try:
+        return from_json(kind, path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError):
+        return None
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Problem):
+        return _plain(value.as_json())
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {item.name: _plain(getattr(value, item.name)) for item in dataclasses.fields(value)}
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value
+
+
+def _build(kind: Any, data: Any) -> Any:
+    """A dataclass from JSON; a value of the wrong type raises TypeError, so that no viewer meets one later."""
+    hints = typing.get_type_hints(kind)
+    known = {item.name for item in dataclasses.fields(kind)}
+    return kind(**{key: _value(hints[key], value) for key, value in data.items() if key in known})
+
+
+def _value(hint: Any, value: Any) -> Any:
+    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    if hint is Any:
+        return value
+    if type(None) in arguments:
+        return None if value is None else _value(next(a for a in arguments if a is not type(None)), value)
+    if origin is Literal:
+        return _require(value in arguments, value)
+    if origin is tuple:
+        return tuple(_value(arguments[0], item) for item in _require(isinstance(value, list), value))
+    if origin is not None:
+        return _require(isinstance(value, dict), value)
+    if hint is Problem:
+        return Problem.from_json(value)
+    if dataclasses.is_dataclass(hint):
+        return _build(hint, value)
+    if hint is float:
+        return float(_require(isinstance(value, int | float) and not isinstance(value, bool), value))
+    return _require(isinstance(value, hint) and (hint is bool or not isinstance(value, bool)), value)
+
+
+def _require(fits: bool, value: Any) -> Any:
+    if not fits:
+        raise TypeError(repr(value))
+    return value

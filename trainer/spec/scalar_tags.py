@@ -1,0 +1,13 @@
+"""TensorBoard's tags, spelled as Megatron-LM spells them, so that its boards and ours can be laid side by side."""
+
+LM_LOSS = "lm loss"
+SOP_LOSS = "sop loss"
+LEARNING_RATE = "learning-rate"
+GRAD_NORM = "grad-norm"
+LOSS_SCALE = "loss-scale"
+BATCH_SIZE = "batch-size"
+STEP_SECONDS = "iteration-time"
+TOKENS_PER_SECOND = "tokens-per-second"
+LM_LOSS_VALIDATION = "lm loss validation"
+SOP_LOSS_VALIDATION = "sop loss validation"
+LM_PERPLEXITY_VALIDATION = "lm loss validation ppl"
