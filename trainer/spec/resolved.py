@@ -57,7 +57,9 @@ def read_resolved(path: Path) -> tuple[Preset, Resolved]:
     names = {item.name for item in dataclasses.fields(Resolved)}
     if lacking := sorted(names - table.keys()):
         raise RunError(Problem("run.unresolved", str(path), "", {"lacking": ", ".join(lacking)}))
-    values = {key: tuple(value) if isinstance(value, list) else value for key, value in table.items() if key in names}
+    values: dict[str, Any] = {
+        key: tuple(value) if isinstance(value, list) else value for key, value in table.items() if key in names
+    }
     return preset, Resolved(**values)
 
 
