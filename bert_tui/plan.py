@@ -2,13 +2,32 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+import os
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
 
 from bert_tui.machine import Machine
-from trainer.spec.preset import Preset
-from trainer.spec.problem import Problem
-from trainer.spec.sizing import Memory, Shape
+from trainer.spec import preset_file, sizing
+from trainer.spec.preset import Preset, contradictions, get, missing, replace
+from trainer.spec.problem import PresetError, Problem
+from trainer.spec.sizing import GIB, Memory, Shape
+
+Device = Literal["cpu", "cuda"]
+
+VARIABLES = {
+    "checkpoint.path": "CHECKPOINT_PATH",
+    "logs.tensorboard_path": "TENSORBOARD_LOGS_PATH",
+    "data.vocab_file": "VOCAB_FILE",
+    "data.data_path": "DATA_PATH",
+}
+"""The four variables of Megatron-LM's examples/bert, by the field each of them fills."""
+
+GPU_THREADS = 8
+"""More CPU threads than this help no rank that trains on a GPU."""
+LARGEST_MICRO_BATCH = 64
+"""Where "auto" ends: larger micro batches make no GPU faster."""
 
 
 @dataclass(frozen=True)
@@ -19,7 +38,7 @@ class Plan:
     """Of the preset; part of the run's id."""
     preset: Preset
     """Complete; paths absolute, "auto" replaced but for precision and image."""
-    device: Literal["cpu", "cuda"]
+    device: Device
     gpus: tuple[str, ...]
     """UUIDs in the order of ranks."""
     ranks: int
@@ -36,6 +55,35 @@ class Plan:
     problems: tuple[Problem, ...]
     """What forbids the start; empty in a sound plan."""
 
+    def as_json(self) -> dict[str, Any]:
+        """What ``bert-tui plan --json`` prints: the same for the same preset on the same machine."""
+        return {
+            "name": self.name,
+            "preset": preset_file.as_tables(self.preset),
+            "device": self.device,
+            "gpus": list(self.gpus),
+            "ranks": self.ranks,
+            "threads": self.threads,
+            "accumulation": self.accumulation,
+            "parameters": self.parameters,
+            "memory_bytes": {**asdict(self.memory), "total": self.memory.total},
+            "step_flops": self.step_flops,
+            "problems": [problem.as_json() for problem in self.problems],
+        }
+
+
+def fill_from_variables(preset: Preset, environment: Mapping[str, str] = os.environ) -> tuple[Preset, list[str]]:
+    """The preset with fields still open taken from the original's four variables, and the variables used."""
+    used = []
+    for field, variable in VARIABLES.items():
+        value = environment.get(variable, "").strip()
+        wanted = field.startswith(("checkpoint", "logs")) or preset.data.source == "files"
+        if value and wanted and not get(preset, field):
+            filled: Any = (value,) if field == "data.data_path" else value
+            preset = replace(preset, **{field.replace(".", "__"): filled})
+            used.append(variable)
+    return preset, used
+
 
 def make_plan(preset: Preset, name: str, machine: Machine) -> Plan:
     """Resolves a complete preset against a machine.
@@ -43,4 +91,120 @@ def make_plan(preset: Preset, name: str, machine: Machine) -> Plan:
     Raises:
         PresetError: fields are open; all are named.
     """
-    raise NotImplementedError
+    if open_fields := missing(preset):
+        raise PresetError(*open_fields)
+    preset = _with_absolute_paths(preset)
+    problems = contradictions(preset)
+    device, gpus, gpu_problems = _choose_gpus(preset, machine)
+    data = _data_parallel(preset, device, len(gpus))
+    ranks = preset.parallel.tensor * data
+    if device == "cuda" and gpus and ranks != len(gpus):
+        facts = {"devices": len(gpus)}
+        gpu_problems.append(Problem("layout.devices", "parallel.tensor", str(ranks), facts))
+    micro_batch = _micro_batch(preset, data, ranks, device, machine)
+    preset = replace(preset, parallel__data=data, train__micro_batch=micro_batch)
+    memory = memory_of(preset, device, micro_batch)
+    if not problems:
+        problems = contradictions(preset) + _memory_problems(memory, ranks, device, machine)
+    shape = sizing.shape_of(preset.model)
+    return Plan(
+        name=name,
+        preset=preset,
+        device=device,
+        gpus=gpus,
+        ranks=ranks,
+        threads=_threads(machine.cores, ranks, device),
+        accumulation=max(1, preset.train.global_batch // (micro_batch * data)),
+        shape=shape,
+        parameters=sizing.parameter_count(shape),
+        memory=memory,
+        step_flops=sizing.step_flops(shape, preset.train.global_batch, preset.data.mask_probability),
+        problems=(*problems, *gpu_problems),
+    )
+
+
+def memory_of(preset: Preset, device: Device, micro_batch: int) -> Memory:
+    """What one rank of a preset needs at a micro batch."""
+    precision = preset.train.precision
+    if precision == "auto":
+        precision = "bf16" if device == "cuda" else "fp32"
+    return sizing.memory_per_rank(
+        sizing.shape_of(preset.model),
+        tensor=preset.parallel.tensor,
+        micro_batch=micro_batch,
+        precision=precision,
+        device=device,
+    )
+
+
+def expand_path(text: str) -> str:
+    """An operator's path as the machine takes it: ``~`` and variables filled in, absolute, not resolved."""
+    return os.path.abspath(os.path.expanduser(os.path.expandvars(text.strip())))  # noqa: PTH100, PTH111
+
+
+def _with_absolute_paths(preset: Preset) -> Preset:
+    changed: dict[str, Any] = {}
+    for field in VARIABLES:
+        value = get(preset, field)
+        if value:
+            expanded = expand_path(value) if isinstance(value, str) else tuple(expand_path(item) for item in value)
+            changed[field.replace(".", "__")] = expanded
+    return replace(preset, **changed)
+
+
+def _choose_gpus(preset: Preset, machine: Machine) -> tuple[Device, tuple[str, ...], list[Problem]]:
+    wanted, known = preset.launch.gpus, tuple(gpu.uuid for gpu in machine.gpus)
+    if wanted == "none":
+        return "cpu", (), []
+    if wanted == "all":
+        lacking = [] if known else [Problem("gpu.none", "launch.gpus", "all", {"reason": _why_no_gpu(machine)})]
+        return "cuda", known, lacking
+    absent = [uuid for uuid in wanted if uuid not in known]
+    found = ", ".join(known) or _why_no_gpu(machine)
+    return "cuda", tuple(wanted), [Problem("gpu.absent", "launch.gpus", uuid, {"found": found}) for uuid in absent]
+
+
+def _why_no_gpu(machine: Machine) -> str:
+    return machine.gpu_problem or "this machine shows no NVIDIA GPU"
+
+
+def _data_parallel(preset: Preset, device: Device, gpus: int) -> int:
+    if preset.parallel.data != "auto":
+        return preset.parallel.data
+    return max(1, gpus // preset.parallel.tensor) if device == "cuda" else 1
+
+
+def _threads(cores: int, ranks: int, device: Device) -> int:
+    """Ranks that share cores they do not have are tens of times slower, so each gets its part and no more."""
+    share = max(1, cores // ranks)
+    return min(share, GPU_THREADS) if device == "cuda" else share
+
+
+def _room(ranks: int, device: Device, machine: Machine) -> int | None:
+    """Bytes one rank may use; None where no GPU can be asked."""
+    if device == "cpu":
+        return machine.memory_available // ranks
+    return min((gpu.memory_total for gpu in machine.gpus), default=None)
+
+
+def _micro_batch(preset: Preset, data: int, ranks: int, device: Device, machine: Machine) -> int:
+    if preset.train.micro_batch != "auto":
+        return preset.train.micro_batch
+    rows, room = max(1, preset.train.global_batch // data), _room(ranks, device, machine)
+    divisors = [size for size in range(1, min(rows, LARGEST_MICRO_BATCH) + 1) if rows % size == 0]
+    fitting = [size for size in divisors if room is None or memory_of(preset, device, size).total <= room]
+    return max(fitting, default=1)
+
+
+def _memory_problems(memory: Memory, ranks: int, device: Device, machine: Machine) -> list[Problem]:
+    room = _room(ranks, device, machine)
+    if room is None or memory.total <= room:
+        return []
+    facts = {"available": f"{room / GIB:.1f}", "device": "GPU" if device == "cuda" else "process"}
+    return [Problem("layout.memory", "parallel.tensor", f"{memory.total / GIB:.1f}", facts)]
+
+
+def preset_name(path: Path) -> str:
+    """The name a run takes from its preset's file: lower case, of letters, digits, dots and dashes."""
+    kept = [character if character.isascii() and character.isalnum() else "-" for character in path.stem.lower()]
+    return "".join(kept).strip("-")[:40] or "preset"

@@ -43,6 +43,14 @@ TEXTS: dict[str, Words] = {
     "run.extends": Words(
         "{where} extends {value}, which a run's own file may not.", "Start the run anew from its preset."
     ),
+    # devices
+    "gpu.none": Words(
+        "GPUs are wanted, but {reason}.",
+        'Train on the CPU with launch.gpus = "none", or repair the driver: nvidia-smi must list the GPUs.',
+    ),
+    "gpu.absent": Words(
+        "There is no GPU {value} on this machine (found: {found}).", 'Name one that is there, or write gpus = "all".'
+    ),
     # layout
     "layout.heads_hidden": Words(
         "A hidden size of {hidden} cannot be shared by {heads} attention heads.",
@@ -66,7 +74,7 @@ TEXTS: dict[str, Words] = {
         "Choose a smaller tensor-parallel or data-parallel size, or more devices.",
     ),
     "layout.memory": Words(
-        "Each GPU would need {value} GiB, and {available} GiB are there.",
+        "Each {device} would need {value} GiB of memory, and {available} GiB are there.",
         "Choose a larger tensor-parallel size, a smaller micro batch or a smaller model.",
     ),
 }

@@ -24,6 +24,9 @@ ENGLISH: dict[str, str] = {
     # run directories
     "run.unresolved": "{where}: the [resolved] table lacks {lacking}",
     "run.extends": "{where}: a run's own preset extends {value}, but must be complete",
+    # devices
+    "gpu.none": "{where}: GPUs are wanted, but {reason}",
+    "gpu.absent": "{where}: there is no GPU {value}; found: {found}",
     # layout
     "layout.heads_hidden": "{where}: {heads} heads do not divide the hidden size {hidden}",
     "layout.tensor_heads": "{where}: tensor-parallel size {value} does not divide {heads} heads; possible: {possible}",
@@ -31,7 +34,7 @@ ENGLISH: dict[str, str] = {
     "layout.learning_rates": "{where}: minimum learning rate {value} is above the learning rate {rate}",
     "layout.warmup": "{where}: warm-up of {value} steps is not shorter than the decay of {decay} steps",
     "layout.devices": "{where}: {value} ranks wanted, {devices} devices there",
-    "layout.memory": "{where}: {value} GiB a GPU needed, {available} GiB there",
+    "layout.memory": "{where}: {value} GiB a {device} needed, {available} GiB there",
 }
 """One English template per code. ``where``, ``value`` and the params of the problem fill it."""
 
