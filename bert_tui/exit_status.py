@@ -1,0 +1,24 @@
+"""What the program's exit status says."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+
+class ExitStatus(IntEnum):
+    """One meaning a number, the same for every verb."""
+
+    FINISHED = 0
+    REFUSED = 1
+    """Nothing was started: a check failed or something given cannot be used."""
+    USAGE = 2
+    STOPPED = 3
+    """The run was stopped on request; a checkpoint is there."""
+    FAILED = 4
+    """Training failed."""
+    DETACHED = 5
+    """The view ended and the run goes on."""
+    LOST = 6
+    """It cannot be told what became of the run."""
+    INTERNAL_ERROR = 70
+    """A mistake in this program (sysexits.h EX_SOFTWARE)."""
