@@ -1,0 +1,292 @@
+"""The command line: one function a verb, each a few lines over the modules that do the work.
+
+Imports inside the verbs keep ``--help`` and the first paint quick: no Textual, docker, numpy or tensorboard before
+they are needed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bert_tui import __version__, diagnostics
+from bert_tui.exit_status import ExitStatus
+from trainer.spec.problem import PresetError, SpecError
+
+if TYPE_CHECKING:
+    from bert_tui.checks.check import Check
+    from bert_tui.plan import Plan
+    from trainer.spec.run_directory import RunDirectory
+
+
+def entry() -> None:
+    """The console script."""
+    sys.exit(main(sys.argv[1:]))
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Runs one command; the exit status is one of ExitStatus."""
+    options = _parser().parse_args(arguments)
+    try:
+        return int(options.verb(options))
+    except SpecError as error:
+        diagnostics.tell_problems(error)
+        return ExitStatus.REFUSED
+    except BrokenPipeError:
+        sys.stderr.close()  # the reader of our output has gone; Python would complain once more at its end
+        return ExitStatus.DETACHED
+    except KeyboardInterrupt:
+        return 130
+    except Exception as error:
+        diagnostics.tell_crash(error)
+        return ExitStatus.INTERNAL_ERROR
+
+
+def wizard(_options: argparse.Namespace) -> int:
+    """``bert-tui``: the full-screen wizard."""
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        diagnostics.tell("there is no terminal here; use: bert-tui run PRESET --plain (bert-tui --help lists more)")
+        return ExitStatus.USAGE
+    from bert_tui.app import run_app
+
+    return run_app()
+
+
+def run(options: argparse.Namespace) -> int:
+    """``run PRESET``: starts the run a preset describes, without questions."""
+    from bert_tui.runs.create import create_run
+
+    plan = _plan(options)
+    _refuse_unsound(plan)
+    created = create_run(plan)
+    return _watch(created, options)
+
+
+def check(options: argparse.Namespace) -> int:
+    """``check [PRESET]``: the checklist."""
+    from bert_tui.checks.checklist import checklist
+    from bert_tui.machine import read_machine
+
+    checks = checklist(_preset(options)[0] if options.preset else None, read_machine())
+    if options.json:
+        print(json.dumps([vars(answer) for answer in checks], ensure_ascii=False, indent=2))
+    else:
+        for answer in checks:
+            _print_check(answer)
+    failed = any(answer.answer == "fail" for answer in checks)
+    return ExitStatus.REFUSED if failed else ExitStatus.FINISHED
+
+
+def plan(options: argparse.Namespace) -> int:
+    """``plan PRESET``: what a run would be; starts nothing."""
+    from bert_tui.runs.job import describe_plan
+    from bert_tui.wizard.review import sentences
+
+    planned = _plan(options)
+    command = describe_plan(planned)
+    if options.json:
+        print(json.dumps({**planned.as_json(), "command": command}, ensure_ascii=False, indent=2, sort_keys=True))
+    else:
+        print("\n".join([*sentences(planned), "", command]))
+    if planned.problems:
+        diagnostics.tell_problems(PresetError(*planned.problems))
+        return ExitStatus.REFUSED
+    return ExitStatus.FINISHED
+
+
+def runs(options: argparse.Namespace) -> int:
+    """``runs``: every run that can be found, newest first."""
+    from bert_tui.plain.listing import list_runs
+
+    return list_runs(options.root, as_json=options.json)
+
+
+def attach(options: argparse.Namespace) -> int:
+    """``attach [RUN]``: watches a run."""
+    return _watch(_find(options), options)
+
+
+def logs(options: argparse.Namespace) -> int:
+    """``logs RUN``: what the trainer printed."""
+    from bert_tui.plain.logs import print_log
+
+    return print_log(_find(options), follow=options.follow)
+
+
+def stop(options: argparse.Namespace) -> int:
+    """``stop RUN``: saves a checkpoint, then ends; ``--now`` ends without one."""
+    from bert_tui.runs.control import kill_run, request_stop
+
+    found = _find(options)
+    if options.now:
+        kill_run(found)
+        print(f"{found.id} was ended without a checkpoint of its last steps")
+    else:
+        request_stop(found)
+        print(f"{found.id} will save a checkpoint and end; see it with: bert-tui attach {found.id}")
+    return ExitStatus.FINISHED
+
+
+def resume(options: argparse.Namespace) -> int:
+    """``resume RUN``: goes on from the last checkpoint."""
+    from bert_tui.runs.create import resume_run
+
+    found = _find(options)
+    resume_run(found, options.set, update_code=options.update_code)
+    return _watch(found, options)
+
+
+def board(options: argparse.Namespace) -> int:
+    """``board [RUN]``: TensorBoard on this machine's loopback, until Ctrl-C."""
+    from bert_tui.plain.board import serve_board
+
+    return serve_board(_find(options))
+
+
+def _watch(run: RunDirectory, options: argparse.Namespace) -> int:
+    """Shows a run in the way asked for: not at all, as lines, as JSON, or full screen."""
+    if getattr(options, "detach", False):
+        print(json.dumps({"run": run.id, "directory": str(run.path)}) if options.json else f"started {run.id}")
+        return ExitStatus.FINISHED
+    if options.plain or options.json or not (sys.stdin.isatty() and sys.stdout.isatty()):
+        from bert_tui.plain.progress import follow_run
+
+        return follow_run(run, sys.stdout, json=options.json)
+    from bert_tui.app import run_app
+
+    return run_app(run)
+
+
+def _preset(options: argparse.Namespace) -> tuple[Any, str]:
+    from bert_tui.plan import fill_from_variables, preset_name
+    from bert_tui.presets import find_preset
+    from trainer.spec.preset_file import override, read_preset
+
+    path = find_preset(options.preset)
+    preset, used = fill_from_variables(read_preset(path, find_preset))
+    for variable in used:
+        diagnostics.tell(f"taken from the environment: {variable}")
+    changes = [*options.set, *([f'launch.launcher="{options.launcher}"'] if options.launcher else [])]
+    return override(preset, changes), preset_name(path)
+
+
+def _plan(options: argparse.Namespace) -> Plan:
+    from bert_tui.machine import read_machine
+    from bert_tui.plan import make_plan
+
+    preset, name = _preset(options)
+    return make_plan(preset, name, read_machine())
+
+
+def _refuse_unsound(plan: Plan) -> None:
+    """Raises what forbids the start; warnings are printed and go on."""
+    from bert_tui.checks.checklist import start_problems
+
+    if plan.problems:
+        raise PresetError(*plan.problems)
+    start_problems(plan)
+
+
+def _find(options: argparse.Namespace) -> RunDirectory:
+    from bert_tui.runs.registry import find_run
+
+    return find_run(options.run, options.root)
+
+
+def _print_check(answer: Check) -> None:
+    symbol = {"pass": "ok", "warn": "!", "fail": "x", "unknown": "?"}[answer.answer]
+    print(f"{symbol:>2}  {answer.title}: {answer.seen}")
+    for line in (answer.meaning, answer.repair):
+        if line:
+            print(f"    {line}")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="bert-tui",
+        description="Walks you through starting a BERT pre-training run in a GPU container, and shows it live. "
+        "Without a verb it opens the wizard.",
+        epilog="Exit status: 0 finished, 1 refused before the start, 2 usage, 3 stopped on request, 4 training failed, "
+        "5 the view ended and the run goes on, 6 lost.",
+    )
+    parser.add_argument("--version", action="version", version=f"bert-tui {__version__}")
+    parser.set_defaults(verb=wizard)
+    verbs = parser.add_subparsers(metavar="VERB", title="verbs")
+
+    def verb(function: Any, text: str, *groups: Any) -> argparse.ArgumentParser:
+        added = verbs.add_parser(function.__name__, help=text, description=text)
+        added.set_defaults(verb=function)
+        for group in groups:
+            group(added)
+        return added
+
+    verb(run, "start the run a preset describes", _takes_preset, _takes_changes, _shows).add_argument(
+        "--detach", action="store_true", help="start it and give the prompt back"
+    )
+    verb(check, "go through the checklist; exit status 1 if something fails", _takes_changes, _takes_json).add_argument(
+        "preset", nargs="?", metavar="PRESET", help="also check what this preset needs"
+    )
+    verb(
+        plan,
+        "say what a run would be, and the exact command; starts nothing",
+        _takes_preset,
+        _takes_changes,
+        _takes_json,
+    )
+    verb(runs, "list the runs", _takes_json, _takes_root)
+    verb(attach, "watch a run", _takes_run, _shows)
+    verb(logs, "print what the trainer printed", _takes_run).add_argument(
+        "--follow", action="store_true", help="go on as it is written"
+    )
+    verb(stop, "save a checkpoint, then end the run", _takes_run).add_argument(
+        "--now", action="store_true", help="end it at once, losing the steps since the last checkpoint"
+    )
+    resuming = verb(resume, "go on from the last checkpoint", _takes_run, _shows)
+    _takes_set(resuming)
+    resuming.add_argument("--detach", action="store_true", help="start it and give the prompt back")
+    resuming.add_argument(
+        "--update-code", action="store_true", help="run today's trainer instead of the run's own copy"
+    )
+    verb(board, "serve TensorBoard on this machine's loopback", _takes_run)
+    return parser
+
+
+def _takes_preset(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("preset", metavar="PRESET", help="a shipped preset such as bert-tiny, or the path of a file")
+
+
+def _takes_set(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--set", action="append", default=[], metavar="KEY=VALUE", help="change a setting, as train.learning_rate=3e-4"
+    )
+
+
+def _takes_changes(parser: argparse.ArgumentParser) -> None:
+    _takes_set(parser)
+    parser.add_argument("--launcher", choices=["docker", "local"], help="instead of the preset's launcher")
+
+
+def _takes_run(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "run", nargs="?", default="latest", metavar="RUN", help="its id, the beginning of it, or 'latest' (the default)"
+    )
+    _takes_root(parser)
+
+
+def _takes_root(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--root", action="append", default=[], type=Path, metavar="DIR", help="also look for runs in this folder"
+    )
+
+
+def _takes_json(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--json", action="store_true", help="print JSON")
+
+
+def _shows(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--plain", action="store_true", help="print lines instead of drawing a screen")
+    _takes_json(parser)
