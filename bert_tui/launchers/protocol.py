@@ -76,8 +76,10 @@ class Launcher(Protocol):
     def check(self, gpus_wanted: bool, image: str) -> list[Check]:
         """Whether this launcher could start a run here."""
 
-    def prepare_image(self, image: str, report: Callable[[Step], None]) -> tuple[str, str]:
+    def prepare_image(self, image: str, gpus_wanted: bool, report: Callable[[Step], None]) -> tuple[str, str]:
         """Pulls or builds what is needed; gives the image's name and id (both empty where there is none).
+
+        ``image`` is the preset's ``launch.image``: "auto" becomes NVIDIA's image for the driver, or the CPU image.
 
         Raises:
             EnvironmentRefused: it cannot be had; names what to do.
