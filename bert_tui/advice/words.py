@@ -43,6 +43,112 @@ TEXTS: dict[str, Words] = {
     "run.extends": Words(
         "{where} extends {value}, which a run's own file may not.", "Start the run anew from its preset."
     ),
+    "run.not_found": Words("There is no run called {value}.", "bert-tui runs lists the runs it knows."),
+    "run.ambiguous": Words("Several runs begin with {value}: {found}.", "Type more of the name."),
+    "run.unreadable": Words("{where} cannot be looked at: {reason}.", "Ask its owner for permission to read it."),
+    "run.unwritable": Words(
+        "{where} cannot be written: {reason}.", "Choose a folder that you may write, or have its permissions changed."
+    ),
+    "run.locked": Words(
+        "The run {where} is in use: {user} started its {value} on {host} (process {pid}).",
+        "Watch it with bert-tui attach {where}, or stop it first with bert-tui stop {where}.",
+    ),
+    "run.active": Words(
+        "The run {where} is {value}.",
+        "Watch it with bert-tui attach {where}, or stop it first with bert-tui stop {where}.",
+    ),
+    "run.not_active": Words("The run {where} is {value}.", "There is nothing to stop."),
+    "run.nothing_left": Words(
+        "All {value} steps of {where} are done.", "To go on, raise the steps: --set train.steps=NUMBER."
+    ),
+    "run.fixed": Words(
+        "{where} cannot change when a run is resumed: it would be another model or other data.",
+        "Start a new run, or change only {changeable}.",
+    ),
+    "run.data_changed": Words(
+        "The data at {where} is no longer what this run began with.",
+        "Put the old files back, or start a new run with the new data.",
+    ),
+    "run.vocabulary_changed": Words(
+        "The run's own copy of the vocabulary, {where}, is no longer what it began with.",
+        "Put the old file back, or start a new run.",
+    ),
+    # starting an attempt
+    "start.crashed": Words(
+        "Preparing the run failed in the phase {where}: {value}: {reason}.",
+        "This is a mistake in bert-tui; starter.log in the attempt's folder has the details.",
+    ),
+    "start.died": Words(
+        "The program that prepared the run ended in the phase {where} without a word; it was killed, or the machine was "
+        "started anew.",
+        "bert-tui resume begins again where it can.",
+    ),
+    "start.os": Words("{where}: {reason}.", "Check the disk and the permissions there."),
+    "start.no_supervisor": Words(
+        "What the {value} launcher started ended at once.",
+        "supervisor.log in the attempt's folder, or the container's log, says why.",
+    ),
+    "package.missing": Words(
+        "The Python that should train has no {value}.",
+        "Install it there, or choose an image that has torch, numpy and tensorboard.",
+    ),
+    "package.broken": Words(
+        "{value} is installed where the run trains, but cannot be imported: {reason}.", "Install it anew there."
+    ),
+    "package.old": Words(
+        "torch {value} is older than {floor}, the oldest this program works with.",
+        "Install a newer torch, or choose a newer image.",
+    ),
+    "preflight.died": Words(
+        "The look around before training ended with status {value}: {reason}.", "train.log has what it printed."
+    ),
+    "preflight.slow": Words(
+        "Loading torch took longer than {value} s.", "Look for a slow or hanging disk, then resume the run."
+    ),
+    "gpu.fewer": Words(
+        "{value} GPUs were asked for, but {where} sees {seen}.",
+        "Check the GPUs with nvidia-smi and the NVIDIA container toolkit, or choose fewer.",
+    ),
+    # the end of an attempt
+    "end.rank_error": Words(
+        "Training ended with an error in rank {where} (one of its processes): {value}: {message}.",
+        "train.log in the attempt's folder has the details.",
+    ),
+    "end.rank_killed": Words(
+        "Rank {where} (one of the training processes) was ended by signal {value}.",
+        "If nobody did that on purpose, look at the machine's log; then resume the run.",
+    ),
+    "end.rank_status": Words(
+        "Rank {where} (one of the training processes) ended with status {value} and left no error.",
+        "train.log in the attempt's folder has the details.",
+    ),
+    "end.out_of_memory": Words(
+        "The machine ran out of memory, and the kernel ended rank {where} (one of the training processes).",
+        "Choose a smaller micro batch or a larger tensor-parallel size, or give the run more memory.",
+    ),
+    "end.torchrun_killed": Words(
+        "torchrun, which starts the training processes, was ended by signal {value}.",
+        "If nobody did that on purpose, look at the machine's log; then resume the run.",
+    ),
+    "end.torchrun_status": Words(
+        "torchrun, which starts the training processes, ended with status {value}.",
+        "train.log in the attempt's folder has the details.",
+    ),
+    "end.unfinished": Words(
+        "Training ended at step {value} of {total}, though nobody asked it to stop.", "Resume the run."
+    ),
+    "end.supervisor_died": Words(
+        "The run was ended from outside: its supervisor was killed, or the machine was started anew.",
+        "Resume the run; it goes on from its last checkpoint.",
+    ),
+    "end.supervisor_memory": Words(
+        "The container ran out of memory, and the kernel ended it.",
+        "Choose a smaller micro batch or a larger tensor-parallel size, or give the run more memory.",
+    ),
+    "end.supervisor_crashed": Words(
+        "The run's supervisor failed: {value}: {reason}.",
+        "This is a mistake in bert-tui; train.log in the attempt's folder has the details. The run can be resumed.",
+    ),
     # devices
     "gpu.none": Words(
         "GPUs are wanted, but {reason}.",

@@ -34,6 +34,25 @@ Phase = Literal[
 
 
 @dataclass(frozen=True)
+class Request:
+    """``request.json``, by whoever asked for the attempt: what the starter shall start, decided on this machine."""
+
+    preset_name: str
+    preset: Mapping[str, Any]
+    """The complete preset as tables (preset_file.as_tables), overrides applied."""
+    device: Literal["cpu", "cuda"]
+    gpus: tuple[str, ...]
+    """UUIDs; empty on a CPU."""
+    ranks: int
+    threads: int
+    """CPU threads of each rank."""
+    overrides: tuple[str, ...] = ()
+    """What a resume changes, as ``train.steps=1000``."""
+    update_code: bool = False
+    """Whether a resume replaces the run's copy of the trainer."""
+
+
+@dataclass(frozen=True)
 class Preparation:
     """``preparation.json``, by the starter."""
 
@@ -197,7 +216,7 @@ class Telemetry:
     extra: Mapping[str, Any] = field(default_factory=dict)
 
 
-Record = TypeVar("Record", Preparation, Launch, Status, Progress, Exit, Holder, Telemetry)
+Record = TypeVar("Record", Request, Preparation, Launch, Status, Progress, Exit, Holder, Telemetry)
 
 
 def to_json(record: Any) -> str:

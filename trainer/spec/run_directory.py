@@ -34,6 +34,11 @@ class AttemptDirectory:
         return RunDirectory(self.path.parent.parent)
 
     @property
+    def request(self) -> Path:
+        """Whoever asked for the attempt, once (records.Request)."""
+        return self.path / "request.json"
+
+    @property
     def preset(self) -> Path:
         """Starter, once: what this attempt runs, complete (resolved.read_resolved). All that the trainer reads."""
         return self.path / "attempt.toml"
@@ -47,6 +52,11 @@ class AttemptDirectory:
     def starter_log(self) -> Path:
         """Starter: its own output and the image build's."""
         return self.path / "starter.log"
+
+    @property
+    def supervisor_log(self) -> Path:
+        """Supervisor started by ``local``: its own few words; in a container they are the container's log."""
+        return self.path / "supervisor.log"
 
     @property
     def launch(self) -> Path:

@@ -1,0 +1,101 @@
+"""The lock of a run: at most one starter or supervisor at a time, so never two trainers.
+
+A kernel lock (flock), so it ends with its holder however that dies. The file's text names the holder for people; the
+lock itself decides.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import getpass
+import os
+import socket
+import time
+from pathlib import Path
+from typing import Literal
+
+from trainer.spec.problem import Problem, RunError
+from trainer.spec.records import Holder, from_json, to_json
+from trainer.spec.run_directory import AttemptDirectory, RunDirectory
+
+PATIENCE = 2.0
+"""Seconds a taker tries again: a viewer that looks (:func:`holder`) has the lock for an instant."""
+
+
+class RunLock:
+    """The lock, held until :meth:`release` or the end of this process."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+
+    def release(self) -> None:
+        """Lets others take it."""
+        os.close(self._descriptor)
+
+
+def take_lock(attempt: AttemptDirectory, role: Literal["starter", "supervisor"]) -> RunLock:
+    """Takes the run's lock for an attempt.
+
+    Raises:
+        RunError: somebody else has it; names who.
+    """
+    run = attempt.run
+    descriptor = os.open(run.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    if not _try(descriptor, fcntl.LOCK_EX, time.monotonic() + PATIENCE):
+        os.close(descriptor)
+        raise RunError(locked(run, read_holder(run.lock)))
+    mine = Holder(socket.gethostname(), os.getpid(), _user(), role, attempt.number, time.time())
+    os.ftruncate(descriptor, 0)
+    os.pwrite(descriptor, to_json(mine).encode(), 0)
+    return RunLock(descriptor)
+
+
+def holder(run: RunDirectory) -> Holder | None:
+    """Who has the lock now; None if it is free.
+
+    Raises:
+        RunError: it may not be looked at.
+    """
+    try:
+        descriptor = os.open(run.lock, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise RunError(Problem("run.unreadable", str(run.lock), "", {"reason": error.strerror})) from error
+    try:
+        return None if _try(descriptor, fcntl.LOCK_SH, 0.0) else read_holder(run.lock)
+    finally:
+        os.close(descriptor)
+
+
+def read_holder(lock: Path) -> Holder:
+    """What the lock file says, with question marks where it says nothing."""
+    try:
+        text = lock.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        text = ""
+    return from_json(Holder, text) or Holder("?", 0, "?", "supervisor", 0, 0.0)
+
+
+def locked(run: RunDirectory, by: Holder) -> Problem:
+    """The refusal that names the holder."""
+    return Problem("run.locked", run.id, by.role, {"user": by.user, "host": by.host, "pid": by.pid})
+
+
+def _try(descriptor: int, kind: int, until: float) -> bool:
+    while True:
+        try:
+            fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() >= until:
+                return False
+            time.sleep(0.05)
+        else:
+            return True
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return str(os.getuid())
