@@ -82,6 +82,7 @@ def from_tables(tables: Mapping[str, Any], where: str) -> Preset:
     Raises:
         PresetError: as :func:`read_preset`.
     """
+    _check_names(tables, where, "")
     return _build({name: dict(table) for name, table in tables.items()}, where)
 
 

@@ -1,0 +1,1 @@
+"""The wizard's questions and answers, without a screen."""

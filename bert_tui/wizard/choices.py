@@ -1,0 +1,153 @@
+"""What each page offers. What cannot be chosen is offered too, with the reason why it cannot."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from bert_tui import presets
+from bert_tui.advice import words
+from bert_tui.checks.check import Check
+from bert_tui.machine import Machine
+from bert_tui.plan import Plan, make_plan
+from bert_tui.wizard import defaults
+from bert_tui.wizard.answers import Answers
+from trainer.spec.preset import Preset, replace
+from trainer.spec.sizing import GIB, Shape
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One line of a list of which one is taken."""
+
+    value: str
+    title: str
+    detail: str
+    reason: str = ""
+    """Why it cannot be taken; empty where it can."""
+
+
+@dataclass(frozen=True)
+class SizeChoice:
+    """A model size."""
+
+    size: str
+    shape: Shape
+    parameters: int
+    memory: int
+    """Bytes on each device, at the smallest tensor-parallel size at which it fits."""
+    tensor: int
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class TensorChoice:
+    """A tensor-parallel size."""
+
+    tensor: int
+    data: int
+    """Groups of that size, each with its own rows."""
+    memory: int
+    """Bytes on each device."""
+    available: int
+    """Bytes that are there."""
+    reason: str = ""
+
+
+def launchers(checks: Mapping[str, Check]) -> list[Choice]:
+    """Container or not."""
+    return [
+        Choice(
+            "docker", "In a Docker container", "Nothing to install; the same everywhere.", _failure("docker", checks)
+        ),
+        Choice(
+            "local", "On this machine, no container", "With the PyTorch beside bert-tui.", _failure("local", checks)
+        ),
+    ]
+
+
+def launcher_usable(launcher: str, checks: Mapping[str, Check]) -> bool:
+    """Whether everything this launcher needs has been looked at and nothing stands in the way."""
+    return any(name.startswith(f"{launcher}.") for name in checks) and not _failure(launcher, checks)
+
+
+def _failure(launcher: str, checks: Mapping[str, Check]) -> str:
+    failed = (check for name, check in checks.items() if name.startswith(f"{launcher}.") and check.answer == "fail")
+    return next((check.seen for check in failed), "")
+
+
+def gpus(machine: Machine) -> list[Choice]:
+    """The GPUs by UUID; those in use by others cannot be taken."""
+    return [
+        Choice(
+            gpu.uuid,
+            f"GPU {gpu.index}",
+            f"{gpu.name}, {gpu.memory_free / GIB:.0f} of {gpu.memory_total / GIB:.0f} GiB free",
+            f"in use by {', '.join(gpu.busy_with)}" if gpu.busy_with else "",
+        )
+        for gpu in machine.gpus
+    ]
+
+
+def sizes(answers: Answers, machine: Machine) -> list[SizeChoice]:
+    """The model sizes, each on this machine's devices."""
+    return [_size(defaults.with_size(answers, size, machine), machine) for size in presets.SIZES]
+
+
+def _size(answers: Answers, machine: Machine) -> SizeChoice:
+    candidates = tensor_sizes(answers.preset, machine)
+    possible = [choice for choice in candidates if not choice.reason]
+    plan = trial_plan(replace(answers.preset, parallel__tensor=(possible or candidates)[-1].tensor), machine)
+    if possible:
+        chosen, reason = possible[0], ""
+    else:
+        chosen = min(candidates, key=lambda choice: choice.memory)
+        reason = f"needs {chosen.memory / GIB:.0f} GiB, {chosen.available / GIB:.0f} there"
+    return SizeChoice(answers.size, plan.shape, plan.parameters, chosen.memory, chosen.tensor, reason)
+
+
+def tensor_sizes(preset: Preset, machine: Machine) -> list[TensorChoice]:
+    """Every tensor-parallel size from 1 to the number of devices."""
+    devices = max(1, defaults.device_count(preset, machine))
+    return [_tensor(preset, tensor, devices, machine) for tensor in range(1, devices + 1)]
+
+
+def _tensor(preset: Preset, tensor: int, devices: int, machine: Machine) -> TensorChoice:
+    heads = preset.model.heads or 1
+    cpu = preset.launch.gpus == "none"
+    plan = trial_plan(replace(preset, parallel__tensor=tensor), machine)
+    available = _available(preset, tensor, machine)
+    reason = ""
+    if heads % tensor:
+        reason = f"does not divide the {heads} attention heads"
+    elif not cpu and devices % tensor:
+        reason = f"does not divide the {devices} GPUs"
+    elif plan.memory.total > available:
+        reason = f"needs {plan.memory.total / GIB:.1f} GiB, {available / GIB:.1f} there"
+    data = plan.preset.parallel.data
+    return TensorChoice(tensor, data if isinstance(data, int) else 1, plan.memory.total, available, reason)
+
+
+def _available(preset: Preset, tensor: int, machine: Machine) -> int:
+    """Bytes one process may use."""
+    if preset.launch.gpus == "none":
+        return machine.memory_available // tensor
+    wanted = [gpu for gpu in machine.gpus if preset.launch.gpus == "all" or gpu.uuid in preset.launch.gpus]
+    return min((gpu.memory_total for gpu in wanted), default=0)
+
+
+def trial_plan(preset: Preset, machine: Machine) -> Plan:
+    """The plan of a preset whose files and folders may still be open: they decide nothing about its size."""
+    folders = {
+        "checkpoint__path": preset.checkpoint.path or "/",
+        "logs__tensorboard_path": preset.logs.tensorboard_path or "/",
+    }
+    return make_plan(replace(preset, data__source="sample", **folders), "trial", machine)
+
+
+def first_problem(plan: Plan) -> str:
+    """What forbids the start and what to do, or nothing."""
+    if not plan.problems:
+        return ""
+    text = words.describe(plan.problems[0])
+    return f"{text.what} {text.remedy}"
