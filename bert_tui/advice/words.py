@@ -157,6 +157,120 @@ TEXTS: dict[str, Words] = {
     "gpu.absent": Words(
         "There is no GPU {value} on this machine (found: {found}).", 'Name one that is there, or write gpus = "all".'
     ),
+    # containers
+    "docker.remote": Words(
+        "Docker is set to use the engine at {where}, on another machine, which does not see this machine's files.",
+        "Log in there and start the run there; or use this machine's engine: type 'unset DOCKER_HOST "
+        "DOCKER_CONTEXT; docker context use default'.",
+    ),
+    "docker.absent": Words(
+        "There is no Docker Engine here: {where} does not exist.",
+        "Start it with 'sudo systemctl start docker', or install it (Debian and Ubuntu: 'sudo apt install "
+        "docker.io'); or choose the launcher 'local', which needs no Docker.",
+    ),
+    "docker.down": Words(
+        "The Docker Engine is installed but does not run: nobody listens at {where}.",
+        "Start it with 'sudo systemctl start docker'; 'journalctl -u docker' says why it ended.",
+    ),
+    "docker.permission": Words(
+        "You may not use the Docker Engine: access to {where} is denied.",
+        "Join the group docker: type 'sudo usermod -aG docker $USER', then log in again.",
+    ),
+    "docker.silent": Words(
+        "The Docker Engine at {where} does not answer.",
+        "Look with 'docker ps'; if it hangs as well, restart the engine: 'sudo systemctl restart docker'.",
+    ),
+    "docker.lost": Words(
+        "The connection to the Docker Engine at {where} broke: {reason}.",
+        "See whether it runs: 'docker info'; then try again.",
+    ),
+    "docker.refused": Words(
+        "The Docker Engine refused: {value}", "The text above is Docker's own; 'docker info' shows the engine's state."
+    ),
+    "docker.podman": Words(
+        "Podman answers in Docker's place at {where}. It ignores requests for GPUs without an error, so the run "
+        "would train without them.",
+        "Install Docker Engine, or train without a container: choose the launcher 'local'.",
+    ),
+    "docker.remapped": Words(
+        "The Docker Engine at {where} makes you another user inside containers ({value}), who may not write your "
+        "files.",
+        "Use an engine without user remapping, or choose the launcher 'local'.",
+    ),
+    "docker.gpu_toolkit": Words(
+        "The Docker Engine cannot hand GPUs to containers: NVIDIA's container toolkit is not installed or not "
+        "known to it.",
+        "Install the package nvidia-container-toolkit, type 'sudo nvidia-ctk runtime configure --runtime=docker' "
+        "and 'sudo systemctl restart docker'.",
+    ),
+    "docker.gpu_start": Words(
+        "NVIDIA's container toolkit could not prepare the GPUs: {value}",
+        "See whether 'nvidia-smi' works on this machine; a driver that was updated needs a restart.",
+    ),
+    "docker.runtime": Words(
+        "The Docker Engine does not know the runtime {value}.",
+        "'docker info' lists those it knows; correct default-runtime in /etc/docker/daemon.json.",
+    ),
+    "docker.name_taken": Words(
+        "There is already a container named {value}.",
+        "See what it is with 'docker ps -a'; if it is of no use any more, type 'docker rm {value}'.",
+    ),
+    "docker.image_absent": Words(
+        "The image {value} is not on this machine.", "Fetch it with 'docker pull {value}', or correct launch.image."
+    ),
+    "docker.image_unknown": Words(
+        "The registry does not have this image, or does not give it to you: {value}",
+        "Correct launch.image; if the image is private, type 'docker login' first.",
+    ),
+    "docker.registry": Words(
+        "The image registry cannot be reached: {value}",
+        "Check the network and the proxy of the Docker Engine; or load the image from a file with 'docker load'.",
+    ),
+    "docker.disk_full": Words(
+        "The disk on which Docker keeps images and containers is full.",
+        "'docker system df' shows what takes room, 'docker image prune' removes unused images.",
+    ),
+    "docker.mount_absent": Words(
+        "{where} does not exist on the machine of the Docker Engine, so it cannot be shown to the container.",
+        "Check the path; a disk that is mounted only for you is not seen by the engine.",
+    ),
+    "docker.mount_covers": Words(
+        "{where} would hide the container's own {value}, so it cannot be shown inside at the same path.",
+        "Move the files to a folder of their own, for example below /data or /home.",
+    ),
+    "docker.died": Words(
+        "The container ended at once with status {value}: {output}",
+        "The image must have python3 with torch, numpy and tensorboard; try another launch.image.",
+    ),
+    "docker.ulimit": Words(
+        "The Docker Engine is not allowed to raise the limit '{value}', so the container runs without it.",
+        "Nothing needs to be done unless the run reports too little locked memory or too few open files.",
+    ),
+    "docker.base_absent": Words(
+        "The CPU image is built on {value}, which is not on this machine and cannot be fetched: {reason}",
+        "Type 'docker pull {value}', or name an image with python3 and its venv module: 'export "
+        "BERT_TUI_BASE_IMAGE=...'.",
+    ),
+    "docker.base_python": Words(
+        "The base image {value} has no usable python3: {reason}",
+        "Name an image with Python 3.11 or newer and its venv module: 'export BERT_TUI_BASE_IMAGE=...'.",
+    ),
+    "docker.wheels": Words(
+        "The packages of the CPU image could not be fetched: {value}",
+        "Check the network and pip's settings. The small build of torch for CPUs comes from an index of its own: "
+        "'export BERT_TUI_TORCH_INDEX=https://download.pytorch.org/whl/cpu'.",
+    ),
+    "docker.build": Words(
+        "Building the CPU image failed: {value}", "The attempt's starter.log has every line of the build."
+    ),
+    "docker.driver_old": Words(
+        "No NVIDIA image fits the driver {value}; the oldest that this program knows needs {oldest}.",
+        "Update the NVIDIA driver, or name an image of your own in launch.image.",
+    ),
+    "docker.driver_unknown": Words(
+        "GPUs are wanted, but no NVIDIA driver answers on this machine, so no image can be chosen for it.",
+        "See whether 'nvidia-smi' works; or name an image in launch.image.",
+    ),
     # layout
     "layout.heads_hidden": Words(
         "A hidden size of {hidden} cannot be shared by {heads} attention heads.",
