@@ -36,6 +36,102 @@ TEXTS: dict[str, Words] = {
     "preset.out_of_range": Words("{where}: {value} is out of range.", "Choose a value that is {expected}."),
     "preset.missing": Words("{where} has no value.", "Fill it in, for example {example}."),
     "preset.extends_loop": Words("{where} extends itself through {value}.", "Remove one 'extends' line of the circle."),
+    # vocabularies
+    "vocabulary.absent": Words("There is no file {where}.", "Give the path of a BERT vocabulary, often vocab.txt."),
+    "vocabulary.folder": Words("{where} is a folder.", "Give the vocabulary file in it, often vocab.txt."),
+    "vocabulary.no_file": Words("{where} is not a plain file.", "Give the path of a text file."),
+    "vocabulary.unreadable": Words("{where} cannot be read: {reason}.", "Check its permissions: ls -l {where}"),
+    "vocabulary.too_large": Words(
+        "{where} has {megabytes} MB, too large for a vocabulary.", "Give the text file with one piece a line."
+    ),
+    "vocabulary.not_utf8": Words(
+        "{where} is not UTF-8 text (bytes {value}).",
+        "If it is the right file, convert it: iconv -f latin1 -t utf-8 OLD > NEW",
+    ),
+    "vocabulary.empty": Words("{where} is empty.", "Give a vocabulary with one piece a line."),
+    "vocabulary.json": Words(
+        "{where} is a JSON file, not a WordPiece vocabulary.",
+        "Give the vocab.txt that belongs to it, one piece a line.",
+    ),
+    "vocabulary.pad_not_first": Words(
+        "{where}: [PAD] must be on line 1, where {value} is now.",
+        "Use the vocabulary the data was made with; in BERT's, [PAD] comes first.",
+    ),
+    "vocabulary.special_missing": Words(
+        "{where} has no line {value}, which BERT needs.",
+        "Use a BERT (WordPiece) vocabulary, the one the data was made with.",
+    ),
+    "vocabulary.duplicate": Words(
+        "{where}: {value} is already on line {first_line} ({count} repeated lines in all).",
+        "Restore the original file: a repeated line shifts the numbers of all that follow.",
+    ),
+    "vocabulary.no_continuation": Words(
+        "{where} has no piece that begins with ##, so every piece counts as a word.",
+        "Check that it is a WordPiece vocabulary.",
+    ),
+    # datasets
+    "data.split": Words("{where}: {value} is no split.", "Write three numbers, for example 949,50,1."),
+    "dataset.suffix": Words("{where} ends in {value}.", "Give the path without it: {prefix}"),
+    "dataset.folder": Words("{where} is a folder. Datasets in it: {found}.", "Give one of them, or another folder's."),
+    "dataset.absent": Words(
+        "There is no file {where}.",
+        "Give the path that {where} would have without its ending; see what is there with ls.",
+    ),
+    "dataset.no_file": Words("{where} is not a plain file.", "Give the path of a dataset without .bin and .idx."),
+    "dataset.unreadable": Words("{where} cannot be read: {reason}.", "Check its permissions: ls -l {where}"),
+    "dataset.magic": Words(
+        "{where} is no index file of Megatron's.", "Give a dataset made by Megatron's tools/preprocess_data.py."
+    ),
+    "dataset.version": Words("{where} has version {value}.", "Build the dataset anew; version {known} can be read."),
+    "dataset.dtype": Words("{where} names number type {value}, which holds no piece ids.", "Build the dataset anew."),
+    "dataset.idx_size": Words(
+        "{where} has {value} bytes and should have {expected}.", "It was cut off or damaged: copy or build it again."
+    ),
+    "dataset.bin_size": Words(
+        "{where} has {value} bytes and should have {expected}.",
+        "It was cut off, damaged, or belongs to another .idx: copy or build both again.",
+    ),
+    "dataset.empty": Words("{where} holds no text.", "Build the dataset again and watch for errors."),
+    "dataset.lengths": Words(
+        "{where} is damaged: sentence {sentence} has length {value}.", "Copy or build the dataset again."
+    ),
+    "dataset.pointers": Words(
+        "{where} is damaged: sentence {sentence} begins at byte {value} instead of {expected}.",
+        "Copy or build the dataset again.",
+    ),
+    "dataset.documents": Words(
+        "{where} is damaged: its documents run from sentence {value} to {last}, not from 0 to {sentences} in order.",
+        "Copy or build the dataset again.",
+    ),
+    "dataset.ids": Words(
+        "{where} holds id {value} (token {position}), but the vocabulary has only {vocabulary} pieces.",
+        "Give the vocabulary that the dataset was made with.",
+    ),
+    "dataset.framed": Words(
+        "{where}: {value} of the sentences carry [CLS] and [SEP], which belong around samples only.",
+        "Build it anew with --tokenizer-hf-no-include-special-tokens.",
+    ),
+    "dataset.no_pairs": Words(
+        "{where}: none of the {documents} training documents (split {value}) has two sentences,"
+        " which sentence order needs.",
+        "Build the dataset with --split-sentences, or set data.sentence_order = false.",
+    ),
+    "dataset.document_level": Words(
+        "{where}: only {value} of the documents have two sentences or more; the dataset seems not to be split.",
+        "Use the one ending in _text_sentence, built with --split-sentences.",
+    ),
+    "dataset.split_empty": Words(
+        "{where}: of {documents} documents none is left for {value}.", "Change data.split, or use more documents."
+    ),
+    "index.format": Words(
+        "{where} is a sample index of another version (format {value}, not {known}).",
+        "Delete that folder; it is rebuilt.",
+    ),
+    "index.unreadable": Words("{where} is no sample index: {reason}.", "Delete that folder; it is rebuilt."),
+    "index.length": Words(
+        "{where} was made for rows of {value} tokens, and {expected} are wanted.", "Delete that folder; it is rebuilt."
+    ),
+    "index.no_rows": Words("{where} has no text for {value}.", "Change data.split, or use more documents."),
     # run directories
     "run.unresolved": Words(
         "{where} is incomplete: [resolved] lacks {lacking}.", "Start the run anew from its preset."
@@ -79,8 +175,8 @@ TEXTS: dict[str, Words] = {
         "This is a mistake in bert-tui; starter.log in the attempt's folder has the details.",
     ),
     "start.died": Words(
-        "The program that prepared the run ended in the phase {where} without a word; it was killed, or the machine was "
-        "started anew.",
+        "The program that prepared the run ended in the phase {where} without a word; it was killed, or the machine "
+        "was started anew.",
         "bert-tui resume begins again where it can.",
     ),
     "start.os": Words("{where}: {reason}.", "Check the disk and the permissions there."),
@@ -106,12 +202,12 @@ TEXTS: dict[str, Words] = {
         "Loading torch took longer than {value} s.", "Look for a slow or hanging disk, then resume the run."
     ),
     "gpu.fewer": Words(
-        "{value} GPUs were asked for, but {where} sees {seen}.",
+        "{value} GPUs were asked for, but the {where} sees {seen}.",
         "Check the GPUs with nvidia-smi and the NVIDIA container toolkit, or choose fewer.",
     ),
     # the end of an attempt
     "end.rank_error": Words(
-        "Training ended with an error in rank {where} (one of its processes): {value}: {message}.",
+        "Training ended with an error in rank {where} (one of its processes): {value}.",
         "train.log in the attempt's folder has the details.",
     ),
     "end.rank_killed": Words(
@@ -123,7 +219,7 @@ TEXTS: dict[str, Words] = {
         "train.log in the attempt's folder has the details.",
     ),
     "end.out_of_memory": Words(
-        "The machine ran out of memory, and the kernel ended rank {where} (one of the training processes).",
+        "The machine ran out of memory, and the kernel ended one of the training processes ({where}).",
         "Choose a smaller micro batch or a larger tensor-parallel size, or give the run more memory.",
     ),
     "end.torchrun_killed": Words(

@@ -31,7 +31,7 @@ class Resolved:
     data_fingerprint: str
     """Identifies the dataset and everything that shapes the samples."""
     sample_index: str
-    """Folder of the sample index, absolute (samples.SampleIndex)."""
+    """Folder of the sample index, absolute (sample_index.SampleIndex)."""
     vocab_sha256: str
     image: str
     """Empty where no container is used."""
