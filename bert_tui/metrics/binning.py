@@ -1,0 +1,73 @@
+"""Lowest and highest values over stretches of steps, in memory that does not grow with the run."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from bert_tui.metrics.series import Bin, Series
+
+Floats = npt.NDArray[np.float64]
+Integers = npt.NDArray[np.int64]
+
+BINS = 4096
+
+
+class MinMaxBins:
+    """One curve in at most :data:`BINS` bins of equal width; the width doubles as the run grows."""
+
+    def __init__(self, *, gaps: bool) -> None:
+        """``gaps``: whether a value that is not finite breaks the curve. Otherwise it is passed over."""
+        self._gaps = gaps
+        self._width = 1
+        self._low: Floats = np.full(BINS, np.inf)
+        self._high: Floats = np.full(BINS, -np.inf)
+        self._seen = np.zeros(BINS, dtype=np.bool_)
+
+    def add(self, steps: Integers, values: Floats) -> None:
+        """Takes up values; ``steps`` (n) rise strictly."""
+        if not self._gaps:
+            finite = np.isfinite(values)
+            steps, values = steps[finite], values[finite]
+        if not len(steps):
+            return
+        while steps[-1] >= BINS * self._width:
+            self._merge_pairs()
+        index = steps // self._width
+        starts = np.flatnonzero(np.diff(index, prepend=-1))
+        where = index[starts]
+        finite = np.isfinite(values)
+        low = np.minimum.reduceat(np.where(finite, values, np.inf), starts)
+        high = np.maximum.reduceat(np.where(finite, values, -np.inf), starts)
+        self._low[where] = np.minimum(self._low[where], low)
+        self._high[where] = np.maximum(self._high[where], high)
+        self._seen[where] = True
+
+    def forget_from(self, step: int) -> int:
+        """Forgets the bins from the one of ``step`` on; gives the first step forgotten."""
+        first = min(step // self._width, BINS)
+        self._low[first:], self._high[first:], self._seen[first:] = np.inf, -np.inf, False
+        return first * self._width
+
+    def series(self, most: int) -> Series:
+        """The curve in at most ``most`` bins (a power of two)."""
+        used = int(np.flatnonzero(self._seen)[-1]) + 1 if self._seen.any() else 0
+        group = 1
+        while -(-used // group) > most:
+            group *= 2
+        low = self._low.reshape(-1, group).min(axis=1)
+        high = self._high.reshape(-1, group).max(axis=1)
+        where = np.flatnonzero(self._seen.reshape(-1, group).any(axis=1))
+        gap = low[where] > high[where]
+        low, high = np.where(gap, np.nan, low[where]), np.where(gap, np.nan, high[where])
+        width = self._width * group
+        rows = zip((where * width).tolist(), low.tolist(), high.tolist(), strict=True)
+        return Series(width, tuple(Bin(*row) for row in rows))
+
+    def _merge_pairs(self) -> None:
+        half = BINS // 2
+        self._low[:half] = self._low.reshape(-1, 2).min(axis=1)
+        self._high[:half] = self._high.reshape(-1, 2).max(axis=1)
+        self._seen[:half] = self._seen.reshape(-1, 2).any(axis=1)
+        self._low[half:], self._high[half:], self._seen[half:] = np.inf, -np.inf, False
+        self._width *= 2
