@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from enum import IntEnum
 
+from bert_tui.runs.state import RunState
+
 
 class ExitStatus(IntEnum):
     """One meaning a number, the same for every verb."""
@@ -22,3 +24,16 @@ class ExitStatus(IntEnum):
     """It cannot be told what became of the run."""
     INTERNAL_ERROR = 70
     """A mistake in this program (sysexits.h EX_SOFTWARE)."""
+
+
+_ENDS = {
+    RunState.FINISHED: ExitStatus.FINISHED,
+    RunState.STOPPED: ExitStatus.STOPPED,
+    RunState.FAILED: ExitStatus.FAILED,
+    RunState.LOST: ExitStatus.LOST,
+}
+
+
+def status_of_run(state: RunState) -> ExitStatus:
+    """What a view of a run in this state ends with; DETACHED while the run goes on."""
+    return _ENDS.get(state, ExitStatus.DETACHED)

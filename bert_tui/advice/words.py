@@ -69,7 +69,12 @@ TEXTS: dict[str, Words] = {
         "{where} has no piece that begins with ##, so every piece counts as a word.",
         "Check that it is a WordPiece vocabulary.",
     ),
+    "vocabulary.size": Words(
+        "{where} has {value} pieces, but model.vocab_size is {wanted}.",
+        "Leave model.vocab_size out, or set it to {value}.",
+    ),
     # datasets
+    "data.several_paths": Words("{where} names {value} datasets; this version trains on one.", "Name one."),
     "data.split": Words("{where}: {value} is no split.", "Write three numbers, for example 949,50,1."),
     "dataset.suffix": Words("{where} ends in {value}.", "Give the path without it: {prefix}"),
     "dataset.folder": Words("{where} is a folder. Datasets in it: {found}.", "Give one of them, or another folder's."),
@@ -132,6 +137,26 @@ TEXTS: dict[str, Words] = {
         "{where} was made for rows of {value} tokens, and {expected} are wanted.", "Delete that folder; it is rebuilt."
     ),
     "index.no_rows": Words("{where} has no text for {value}.", "Change data.split, or use more documents."),
+    # TensorBoard
+    "board.failed": Words(
+        "TensorBoard did not start for {where}: {reason}.", "Start it by hand to see more: tensorboard --logdir {where}"
+    ),
+    "sample.no_text": Words(
+        "{where} is not there: this Python comes without the documentation that the sample text is made of.",
+        'sudo apt install libpython3-stdlib (or use your own data: data.source = "files").',
+    ),
+    # paths
+    "path.empty": Words("{where} has no path.", "Type a path."),
+    "path.characters": Words("The path has characters that cannot be printed.", "Type it again, in one line."),
+    "path.variable": Words("{where}: the variable {value} is not set.", "Type the path itself."),
+    "path.silent": Words("{where}: the disk does not answer.", "Is it a network disk that is down? See: df -h"),
+    "path.unusable": Words("{where} cannot be used: {reason}.", "Choose another path."),
+    "path.dead_link": Words("{where} is a link that leads nowhere.", "Choose another folder, or: ls -l {where}"),
+    "path.no_folder": Words("{where} is a file, not a folder.", "Choose another path."),
+    "path.read_only": Words("{where} is on a disk that can only be read.", "Choose a folder on another disk."),
+    "path.not_writable": Words(
+        "{where} cannot be written: {reason}.", "Choose a folder of your own, such as ~/bert-tui."
+    ),
     # run directories
     "run.unresolved": Words(
         "{where} is incomplete: [resolved] lacks {lacking}.", "Start the run anew from its preset."

@@ -34,7 +34,9 @@ ENGLISH: dict[str, str] = {
     "vocabulary.special_missing": "{where}: no {value}",
     "vocabulary.duplicate": "{where}: {value} is already on line {first_line}; {count} duplicates in all",
     "vocabulary.no_continuation": "{where}: no piece begins with ##",
+    "vocabulary.size": "{where}: {value} pieces, but the preset's model.vocab_size is {wanted}",
     # datasets
+    "data.several_paths": "{where}: {value} datasets; this version trains on one",
     "data.split": "{where}: {value} is not three numbers with commas between them, the first above zero",
     "dataset.suffix": "{where}: the path must be given without {value}: {prefix}",
     "dataset.folder": "{where}: a folder; datasets in it: {found}",
@@ -59,6 +61,19 @@ ENGLISH: dict[str, str] = {
     "index.unreadable": "{where}: no sample index: {reason}",
     "index.length": "{where}: made for rows of {value} tokens, wanted {expected}",
     "index.no_rows": "{where}: no rows for {value}",
+    # TensorBoard
+    "board.failed": "{where}: TensorBoard did not start: {reason}",
+    "sample.no_text": "{where}: not there: this Python comes without its documentation",
+    # paths
+    "path.empty": "{where}: no path",
+    "path.characters": "{where}: the path has characters that cannot be printed",
+    "path.variable": "{where}: the variable {value} is not set",
+    "path.silent": "{where}: the disk does not answer",
+    "path.unusable": "{where}: {reason}",
+    "path.dead_link": "{where}: a link that leads nowhere",
+    "path.no_folder": "{where}: a file, not a folder",
+    "path.read_only": "{where}: on a disk that can only be read",
+    "path.not_writable": "{where}: cannot be written: {reason}",
     # run directories
     "run.unresolved": "{where}: the [resolved] table lacks {lacking}",
     "run.extends": "{where}: a run's own preset extends {value}, but must be complete",

@@ -1,0 +1,184 @@
+"""A run's state in plain words."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from bert_tui.advice.words import describe
+from bert_tui.metrics.snapshot import Snapshot
+from bert_tui.runs.state import RunState
+from trainer.spec.records import Phase, Progress
+
+Tone = Literal["busy", "good", "caution", "bad", "quiet"]
+
+PATIENCE_SECONDS = 60.0
+"""Without any progress for so long, or for ten steps, the screen says so."""
+
+PREPARING: dict[Phase, str] = {
+    "data": "Building the sample text and its vocabulary",
+    "index": "Working out the order of the training samples",
+    "image": "Getting the container image",
+    "code": "Copying the trainer into the run",
+    "launch": "Starting the processes",
+    "preflight": "Checking that the trainer has all it needs",
+    "start": "Starting the ranks and building the model",
+    "resume": "Loading the checkpoint",
+}
+
+SAVING: dict[Phase, str] = {
+    "validate": "Validating at step {step} of {total}",
+    "save": "Saving a checkpoint at step {step} of {total}",
+    "end": "Ending after step {step} of {total}",
+}
+
+
+@dataclass(frozen=True)
+class Headline:
+    """One sentence, and how serious it is. The sentence tells all; the tone only colours it."""
+
+    text: str
+    tone: Tone
+
+
+def headline(snapshot: Snapshot) -> Headline:
+    """What the run is doing, or how it ended."""
+    view = snapshot.view
+    if view.state is RunState.FAILED:
+        return Headline(f"Failed{_at_step(snapshot)}: {cause(snapshot)}", "bad")
+    if view.state is RunState.LOST:
+        return Headline(
+            f"Lost: no sign of life{_at_step(snapshot)}. It cannot be told from here what became of it.", "bad"
+        )
+    if view.state is RunState.FINISHED:
+        return Headline(f"Finished: {_steps_done(snapshot)}{_validation(view.progress)}", "good")
+    if view.state is RunState.STOPPED:
+        return Headline(_stopped(snapshot), "quiet")
+    if view.state is RunState.STOPPING:
+        return Headline(f"Stopping{_at_step(snapshot)}: saving a checkpoint, then ending", "caution")
+    if stuck(snapshot):
+        return Headline(f"No progress for {duration(snapshot.idle_seconds)}. {_doing(snapshot)}", "caution")
+    return Headline(_doing(snapshot), "busy")
+
+
+def stuck(snapshot: Snapshot) -> bool:
+    """Whether nothing has moved for longer than is usual. A wait that cannot be counted is not judged."""
+    progress = snapshot.view.progress
+    if snapshot.view.state is not RunState.RUNNING or progress is None or snapshot.view.phase != "train":
+        return False
+    return snapshot.idle_seconds > max(PATIENCE_SECONDS, 10 * (progress.step_seconds or 0.0))
+
+
+def cause(snapshot: Snapshot) -> str:
+    """Why it failed, in words."""
+    if snapshot.view.problem is not None:
+        return describe(snapshot.view.problem).what
+    ended = snapshot.view.exit
+    if ended is not None and ended.out_of_memory:
+        return "it was ended because memory ran out."
+    if ended is not None and ended.signal is not None:
+        return f"it was killed by signal {ended.signal}."
+    if ended is not None and ended.code is not None:
+        return f"it ended with exit status {ended.code}."
+    return "it ended without saying why."
+
+
+def remedy(snapshot: Snapshot) -> str:
+    """What to do about a run that failed or was lost; empty otherwise."""
+    if snapshot.view.state is RunState.LOST:
+        return "Look at the machine it runs on. If it is gone for good, resume the run from its last checkpoint."
+    if snapshot.view.state is not RunState.FAILED:
+        return ""
+    if snapshot.view.problem is not None:
+        return describe(snapshot.view.problem).remedy
+    return "The log below tells more. When the cause is repaired, resume the run from its last checkpoint."
+
+
+def share_done(snapshot: Snapshot) -> float | None:
+    """From 0 to 1: of the steps, or of the work of the phase while preparing; None where it cannot be counted."""
+    view = snapshot.view
+    if view.state in (RunState.CREATED, RunState.PREPARING):
+        work = view.preparation
+        return min(1.0, work.done / work.total) if work and work.total and work.done is not None else None
+    return min(1.0, snapshot.step / snapshot.total_steps) if snapshot.total_steps else None
+
+
+def duration(seconds: float) -> str:
+    """As people say it, with two units at most: "2 min 10 s"."""
+    whole = max(0, round(seconds))
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s" if whole < 600 and whole % 60 else f"{round(whole / 60)} min"
+    if whole < 48 * 3600:
+        return f"{whole // 3600} h {whole % 3600 // 60} min"
+    return f"{whole // 86400} days {whole % 86400 // 3600} h"
+
+
+def count(number: float) -> str:
+    """Short: 950, 12,300, 4.1 M, 2.3 G."""
+    for size, unit in ((1e9, "G"), (1e6, "M")):
+        if number >= size:
+            return f"{number / size:.1f} {unit}"
+    return f"{number:,.0f}"
+
+
+def size(amount: float) -> str:
+    """Bytes as people read them: 12 MB, 1.4 GB."""
+    for bytes_, unit in ((1e12, "TB"), (1e9, "GB"), (1e6, "MB"), (1e3, "kB")):
+        if amount >= bytes_:
+            return f"{amount / bytes_:.3g} {unit}" if amount < 1000 * bytes_ else f"{amount / bytes_:.0f} {unit}"
+    return f"{amount:.0f} B"
+
+
+def _doing(snapshot: Snapshot) -> str:
+    view, progress = snapshot.view, snapshot.view.progress
+    if view.state is RunState.CREATED:
+        return "Waiting for the preparation to begin"
+    if view.phase is None or view.phase in PREPARING or progress is None:
+        return f"{PREPARING.get(view.phase or 'start', 'Starting')}{_counted(snapshot)}"
+    where = {"step": f"{snapshot.step:,}", "total": f"{snapshot.total_steps or 0:,}"}
+    if view.phase in SAVING:
+        return SAVING[view.phase].format(**where)
+    return "Training: step {step} of {total}".format(**where) + _left(progress)
+
+
+def _left(progress: Progress) -> str:
+    return f", {duration(progress.eta_seconds)} left" if progress.eta_seconds is not None else ""
+
+
+def _counted(snapshot: Snapshot) -> str:
+    work = snapshot.view.preparation
+    if work is None or work.phase != snapshot.view.phase:
+        return ""
+    counted = ""
+    if work.done is not None and work.total:
+        counted = f": {_amount(work.done, work.unit)} of {_amount(work.total, work.unit)} {work.unit}".rstrip()
+    return counted + (f" ({work.detail})" if work.detail else "")
+
+
+def _amount(value: float, unit: str) -> str:
+    return f"{value:,.0f}" if unit != "GB" else f"{value:.1f}"
+
+
+def _at_step(snapshot: Snapshot) -> str:
+    return f" at step {snapshot.step:,}" if snapshot.step else ""
+
+
+def _steps_done(snapshot: Snapshot) -> str:
+    return f"all {snapshot.total_steps:,} steps are done" if snapshot.total_steps else "all steps are done"
+
+
+def _validation(progress: Progress | None) -> str:
+    if progress is None or progress.validation is None:
+        return ""
+    return f"; validation loss {progress.validation.lm_loss:.3f}"
+
+
+def _stopped(snapshot: Snapshot) -> str:
+    if not snapshot.checkpoints:
+        return f"Stopped{_at_step(snapshot)}, before there was a checkpoint"
+    saved = snapshot.checkpoints[-1].step
+    if saved == snapshot.step:
+        return f"Stopped{_at_step(snapshot)}; a checkpoint is there"
+    return f"Stopped{_at_step(snapshot)}; the last checkpoint is of step {saved:,}"

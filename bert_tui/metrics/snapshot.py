@@ -1,0 +1,76 @@
+"""One look at a run, complete: what the full screen, the plain lines and ``--json`` all show."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from bert_tui.metrics.log_tail import LogLines
+from bert_tui.metrics.series import NO_SERIES, Series
+from bert_tui.metrics.telemetry import NodeReadings
+from bert_tui.runs.state import RunView
+
+
+@dataclass(frozen=True)
+class RunFacts:
+    """What does not change while an attempt runs, from its preset."""
+
+    preset_name: str = ""
+    launcher: str = ""
+    total_steps: int | None = None
+    micro_batch: int | None = None
+    tensorboard: Path | None = None
+    """The run's own folder of event files."""
+
+
+@dataclass(frozen=True)
+class Losses:
+    """Curves over the whole run, and over the last steps one by one."""
+
+    lm: Series = NO_SERIES
+    sop: Series = NO_SERIES
+    lm_validation: Series = NO_SERIES
+    sop_validation: Series = NO_SERIES
+    recent_lm: Series = NO_SERIES
+    recent_sop: Series = NO_SERIES
+    not_finite: int = 0
+    """How many of the last steps had a loss that is no finite number."""
+
+
+@dataclass(frozen=True)
+class Saved:
+    """A complete checkpoint."""
+
+    step: int
+    bytes: int
+    when: float
+    """Unix time at which it was complete."""
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """A run at one moment."""
+
+    view: RunView
+    facts: RunFacts
+    losses: Losses
+    nodes: tuple[NodeReadings, ...]
+    log: LogLines
+    checkpoints: tuple[Saved, ...]
+    """Oldest first."""
+    taken: float
+    """Unix time."""
+    idle_seconds: float = 0.0
+    """How long nothing has moved: no step, no phase, no work counted."""
+    trouble: str = ""
+    """Why this look is not complete: a disk that does not answer, a file that may not be read."""
+
+    @property
+    def step(self) -> int:
+        """The last step done."""
+        return self.view.progress.step if self.view.progress else 0
+
+    @property
+    def total_steps(self) -> int | None:
+        """Steps of the whole run, where that is known."""
+        return self.view.progress.total_steps if self.view.progress else self.facts.total_steps

@@ -1,0 +1,183 @@
+"""Following a run as printed lines, or as one JSON object a line: sparse, for a log file, a pipe or a screen reader."""
+
+from __future__ import annotations
+
+import math
+import time
+from typing import Any, TextIO
+
+from bert_tui.exit_status import ExitStatus, status_of_run
+from bert_tui.metrics.run_view import RunWatcher
+from bert_tui.metrics.sentences import duration, headline, remedy
+from bert_tui.metrics.snapshot import Snapshot
+from trainer.spec.records import Progress, Validation, to_json
+from trainer.spec.run_directory import RunDirectory
+
+POLL_SECONDS = 0.5
+STEP_LINE_SECONDS = 5.0
+"""Between two lines about steps; validations and changes of phase are told at once."""
+
+
+def follow_run(run: RunDirectory, out: TextIO, *, json: bool) -> int:
+    """Prints until the run ends; gives the exit status. Ctrl-C ends only the printing."""
+    teller = _JsonTeller(run, out) if json else _LineTeller(run, out)
+    watcher = RunWatcher(run)
+    try:
+        while True:
+            snapshot = watcher.poll()
+            teller.tell(snapshot)
+            if not snapshot.view.state.active:
+                teller.tell_end(snapshot)
+                return status_of_run(snapshot.view.state)
+            time.sleep(POLL_SECONDS)
+    except KeyboardInterrupt:
+        teller.tell_detached()
+        return ExitStatus.DETACHED
+
+
+class _Teller:
+    """Decides what is news. Subclasses decide how it reads."""
+
+    def __init__(self, run: RunDirectory, out: TextIO) -> None:
+        self.run = run
+        self._out = out
+        self._stage: tuple[object, ...] = ()
+        self._step = -1
+        self._next_step_line = 0.0
+        self._validated = -1
+
+    def tell(self, snapshot: Snapshot) -> None:
+        """Prints what is new since the last snapshot."""
+        progress = snapshot.view.progress
+        stage = (snapshot.view.attempt, snapshot.view.state, _stage_phase(snapshot))
+        if stage != self._stage and snapshot.view.state.active:
+            self._stage = stage
+            self.stage(snapshot)
+        if progress is None:
+            return
+        self._tell_step(progress, ended=not snapshot.view.state.active)
+        if progress.validation is not None and progress.validation.step != self._validated:
+            self._validated = progress.validation.step
+            self.validation(progress, progress.validation)
+
+    def _tell_step(self, progress: Progress, *, ended: bool) -> None:
+        due = ended or time.monotonic() >= self._next_step_line
+        if progress.step > 0 and progress.step != self._step and due:
+            self._step = progress.step
+            self._next_step_line = time.monotonic() + STEP_LINE_SECONDS
+            self.step(progress)
+
+    def write(self, line: str) -> None:
+        """One line, at once."""
+        print(line, file=self._out, flush=True)
+
+    def stage(self, snapshot: Snapshot) -> None:
+        """What the run does has changed."""
+        raise NotImplementedError
+
+    def step(self, progress: Progress) -> None:
+        """A step was done."""
+        raise NotImplementedError
+
+    def validation(self, progress: Progress, validation: Validation) -> None:
+        """A validation was done."""
+        raise NotImplementedError
+
+    def tell_end(self, snapshot: Snapshot) -> None:
+        """The run has ended."""
+        raise NotImplementedError
+
+    def tell_detached(self) -> None:
+        """The operator has had enough of the lines."""
+        raise NotImplementedError
+
+
+class _LineTeller(_Teller):
+    """Sentences. Values carry TensorBoard's tags, so that logs can be searched for them."""
+
+    def stage(self, snapshot: Snapshot) -> None:
+        self.write(f"{self.run.id}: {headline(snapshot).text}")
+
+    def step(self, progress: Progress) -> None:
+        parts = [f"step {progress.step} of {progress.total_steps}", f"lm loss {_number(progress.lm_loss)}"]
+        if progress.sop_loss is not None:
+            parts.append(f"sop loss {_number(progress.sop_loss)}")
+        if progress.tokens_per_second is not None:
+            parts.append(f"{progress.tokens_per_second:,.0f} tokens/s")
+        if progress.eta_seconds is not None and progress.step < progress.total_steps:
+            parts.append(f"{duration(progress.eta_seconds)} left")
+        self.write("  ".join(parts))
+
+    def validation(self, progress: Progress, validation: Validation) -> None:
+        self.write(_validation_line(progress.total_steps, validation))
+
+    def tell_end(self, snapshot: Snapshot) -> None:
+        self.write(f"{self.run.id}: {headline(snapshot).text}")
+        if advice := remedy(snapshot):
+            self.write(advice)
+        progress = snapshot.view.progress
+        if progress is not None and progress.validation is not None:
+            self.write(_validation_line(progress.total_steps, progress.validation))
+
+    def tell_detached(self) -> None:
+        self.write(f"\nThe run goes on. See it again: bert-tui attach {self.run.id}")
+        self.write(f"Stop it, with a checkpoint: bert-tui stop {self.run.id}")
+
+
+class _JsonTeller(_Teller):
+    """One object a line; ``event`` names its kind."""
+
+    def stage(self, snapshot: Snapshot) -> None:
+        view = snapshot.view
+        self._object(
+            "state",
+            state=view.state.value,
+            phase=view.phase,
+            attempt=view.attempt.number if view.attempt else None,
+            text=headline(snapshot).text,
+        )
+
+    def step(self, progress: Progress) -> None:
+        names = ("step", "total_steps", "lm_loss", "sop_loss", "learning_rate", "tokens_per_second", "eta_seconds")
+        self._object("step", **{name: getattr(progress, name) for name in names})
+
+    def validation(self, progress: Progress, validation: Validation) -> None:
+        self._object("validation", **vars(validation))
+
+    def tell_end(self, snapshot: Snapshot) -> None:
+        view = snapshot.view
+        self._object(
+            "end",
+            state=view.state.value,
+            step=snapshot.step,
+            total_steps=snapshot.total_steps,
+            text=headline(snapshot).text,
+            remedy=remedy(snapshot),
+            problem=view.problem,
+            validation=view.progress.validation if view.progress else None,
+        )
+
+    def tell_detached(self) -> None:
+        self._object("detached")
+
+    def _object(self, event: str, **values: Any) -> None:
+        self.write(to_json({"event": event, "run": self.run.id, **values}))
+
+
+def _stage_phase(snapshot: Snapshot) -> str | None:
+    """The phase, with training, validating and saving as one: they alternate."""
+    phase = snapshot.view.phase
+    return "train" if phase in ("validate", "save") else phase
+
+
+def _validation_line(total: int, validation: Validation) -> str:
+    line = f"step {validation.step} of {total}  lm loss validation {_number(validation.lm_loss)}"
+    if validation.unigram_loss is not None:
+        line += f"  (guessing by word frequency: {_number(validation.unigram_loss)})"
+    if validation.sop_loss is not None:
+        line += f"  sop loss validation {_number(validation.sop_loss)}"
+    return line
+
+
+def _number(value: float | None) -> str:
+    return "not a finite number" if value is None or not math.isfinite(value) else f"{value:.4f}"
