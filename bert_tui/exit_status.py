@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from enum import IntEnum
+from typing import TYPE_CHECKING
 
-from bert_tui.runs.state import RunState
+if TYPE_CHECKING:
+    from bert_tui.runs.state import RunState
 
 
 class ExitStatus(IntEnum):
@@ -26,14 +28,6 @@ class ExitStatus(IntEnum):
     """A mistake in this program (sysexits.h EX_SOFTWARE)."""
 
 
-_ENDS = {
-    RunState.FINISHED: ExitStatus.FINISHED,
-    RunState.STOPPED: ExitStatus.STOPPED,
-    RunState.FAILED: ExitStatus.FAILED,
-    RunState.LOST: ExitStatus.LOST,
-}
-
-
 def status_of_run(state: RunState) -> ExitStatus:
-    """What a view of a run in this state ends with; DETACHED while the run goes on."""
-    return _ENDS.get(state, ExitStatus.DETACHED)
+    """What a view of a run in this state ends with. The ends of a run bear the same names; else it goes on."""
+    return ExitStatus.__members__.get(state.name, ExitStatus.DETACHED)
