@@ -46,7 +46,7 @@ TEXTS: dict[str, Words] = {
     ),
     "vocabulary.not_utf8": Words(
         "{where} is not UTF-8 text (bytes {value}).",
-        "If it is the right file, convert it: iconv -f latin1 -t utf-8 OLD > NEW",
+        "If it is the right file, convert it (iconv -f latin1 -t utf-8 OLD > NEW).",
     ),
     "vocabulary.empty": Words("{where} is empty.", "Give a vocabulary with one piece a line."),
     "vocabulary.json": Words(
@@ -149,7 +149,7 @@ TEXTS: dict[str, Words] = {
     "path.empty": Words("{where} has no path.", "Type a path."),
     "path.characters": Words("The path has characters that cannot be printed.", "Type it again, in one line."),
     "path.variable": Words("{where}: the variable {value} is not set.", "Type the path itself."),
-    "path.silent": Words("{where}: the disk does not answer.", "Is it a network disk that is down? See: df -h"),
+    "path.silent": Words("{where}: the disk does not answer.", "Look for a network disk that is down (df -h)."),
     "path.unusable": Words("{where} cannot be used: {reason}.", "Choose another path."),
     "path.dead_link": Words("{where} is a link that leads nowhere.", "Choose another folder, or: ls -l {where}"),
     "path.no_folder": Words("{where} is a file, not a folder.", "Choose another path."),

@@ -44,26 +44,26 @@ class DatasetSummary:
 def check_dataset(prefix: Path, vocabulary: Vocabulary, data: Data, *, scan: int | None = None) -> DatasetSummary:
     """Looks at everything that would otherwise fail, or train on nonsense, later.
 
-    ``scan`` bounds how many ids of ``.bin`` are compared with the vocabulary (evenly spread); None compares all.
+    ``scan`` bounds how many ids, sentences and documents are looked at, spread evenly; the summary's shares and its
+    longest sentence are of these. None looks at all.
 
     Raises:
         DatasetError: the dataset cannot be used; the first reason found is named.
         PresetError: ``data.split`` is no split.
     """
     dataset = IndexedDataset(prefix)
-    _check_sentences(dataset)
-    _check_documents(dataset)
+    _check_sentences(dataset, scan)
+    _check_documents(dataset, scan)
     _check_ids(dataset, vocabulary, scan)
     _check_framing(dataset, vocabulary)
-    paired = _documents_of_several(dataset)
+    paired_share = _share_of_several(dataset, scan)
     shares = split_documents(data.split, dataset.document_count)
     sizes = {split: len(documents) for split, documents in shares.items()}
     if not sizes["train"]:
         raise DatasetError(_split_empty(prefix, dataset, "train"))
-    if data.sentence_order and not paired:
+    if data.sentence_order and not paired_share:
         facts = {"documents": dataset.document_count}
         raise DatasetError(Problem("dataset.no_pairs", str(prefix), data.split, facts))
-    paired_share = paired / dataset.document_count
     document_level = paired_share < DOCUMENT_LEVEL_SHARE
     cautions = []
     if document_level:
@@ -75,7 +75,7 @@ def check_dataset(prefix: Path, vocabulary: Vocabulary, data: Data, *, scan: int
         sentences=len(dataset.lengths),
         tokens=len(dataset.tokens),
         paired_share=paired_share,
-        longest_sentence=max(int(np.max(dataset.lengths[part])) for part in _chunks(len(dataset.lengths))),
+        longest_sentence=max(int(dataset.lengths[part].max()) for part in _chunks(len(dataset.lengths), scan)),
         split_documents=(sizes["train"], sizes["validation"], sizes["test"]),
         document_level=document_level,
         cautions=tuple(cautions),
@@ -87,39 +87,44 @@ def _split_empty(prefix: Path, dataset: IndexedDataset, split: Split) -> Problem
     return Problem("dataset.split_empty", str(prefix), split, {"documents": dataset.document_count})
 
 
-def _chunks(total: int) -> Iterator[slice]:
-    for start in range(0, total, CHUNK):
-        yield slice(start, min(start + CHUNK, total))
+def _chunks(total: int, scan: int | None) -> Iterator[slice]:
+    """Slices over ``total`` entries, or over ``scan`` of them, evenly spread from the first."""
+    size = CHUNK if scan is None else max(1, min(CHUNK, scan // 4))
+    stride = size if scan is None else max(size, size * total // scan)
+    for start in range(0, total, stride):
+        yield slice(start, min(start + size, total))
 
 
-def _check_sentences(dataset: IndexedDataset) -> None:
+def _check_sentences(dataset: IndexedDataset, scan: int | None) -> None:
     """Lengths are not negative, sentences lie back to back from the start of ``.bin`` to its end."""
     index, content = dataset_paths(dataset.prefix)
     width = dataset.dtype.itemsize
-    position = 0
-    for part in _chunks(len(dataset.lengths)):
+    if dataset.pointers[0] != 0:
+        facts = {"sentence": 0, "expected": 0}
+        raise DatasetError(Problem("dataset.pointers", str(index), str(dataset.pointers[0]), facts))
+    for part in _chunks(len(dataset.lengths), scan):
         lengths = np.array(dataset.lengths[part], dtype=np.int64)
         if (wrong := np.flatnonzero(lengths < 0)).size:
-            sentence = part.start + int(wrong[0])
-            raise DatasetError(Problem("dataset.lengths", str(index), str(lengths[wrong[0]]), {"sentence": sentence}))
-        expected = position + width * (np.cumsum(lengths) - lengths)
-        if (wrong := np.flatnonzero(dataset.pointers[part] != expected)).size:
-            facts = {"sentence": part.start + int(wrong[0]), "expected": int(expected[wrong[0]])}
-            seen = int(dataset.pointers[part][wrong[0]])
-            raise DatasetError(Problem("dataset.pointers", str(index), str(seen), facts))
-        position += width * int(lengths.sum())
-    size = content.stat().st_size
-    if size != position:
-        raise DatasetError(Problem("dataset.bin_size", str(content), str(size), {"expected": position}))
-    if not position:
+            facts = {"sentence": part.start + int(wrong[0])}
+            raise DatasetError(Problem("dataset.lengths", str(index), str(lengths[wrong[0]]), facts))
+        pointers = np.array(dataset.pointers[part.start : part.stop + 1])
+        steps = width * lengths[: len(pointers) - 1]
+        if (wrong := np.flatnonzero(np.diff(pointers) != steps)).size:
+            before = int(wrong[0])
+            facts = {"sentence": part.start + before + 1, "expected": int(pointers[before]) + int(steps[before])}
+            raise DatasetError(Problem("dataset.pointers", str(index), str(pointers[before + 1]), facts))
+    size, end = content.stat().st_size, int(dataset.pointers[-1]) + width * int(dataset.lengths[-1])
+    if size != end:
+        raise DatasetError(Problem("dataset.bin_size", str(content), str(size), {"expected": end}))
+    if not end:
         raise DatasetError(Problem("dataset.empty", str(content)))
 
 
-def _check_documents(dataset: IndexedDataset) -> None:
+def _check_documents(dataset: IndexedDataset, scan: int | None) -> None:
     """The document array starts at 0, never falls and ends at S."""
     documents, index = dataset.documents, dataset_paths(dataset.prefix)[0]
     sound = documents[0] == 0 and documents[-1] == len(dataset.lengths)
-    for part in _chunks(len(documents) - 1):
+    for part in _chunks(len(documents) - 1, scan):
         sound = sound and bool(np.all(np.diff(documents[part.start : part.stop + 1]) >= 0))
     if not sound:
         facts = {"last": int(documents[-1]), "sentences": len(dataset.lengths)}
@@ -128,11 +133,7 @@ def _check_documents(dataset: IndexedDataset) -> None:
 
 def _check_ids(dataset: IndexedDataset, vocabulary: Vocabulary, scan: int | None) -> None:
     """All ids, or ``scan`` of them, are in the vocabulary."""
-    parts = list(_chunks(len(dataset.tokens)))
-    if scan is not None and scan < len(dataset.tokens):
-        wanted = max(1, scan // CHUNK)
-        parts = parts[:: -(-len(parts) // wanted)]
-    for part in parts:
+    for part in _chunks(len(dataset.tokens), scan):
         ids = dataset.tokens[part]
         wrong = np.flatnonzero((ids >= vocabulary.size) | (ids < 0))
         if wrong.size:
@@ -154,9 +155,10 @@ def _check_framing(dataset: IndexedDataset, vocabulary: Vocabulary) -> None:
         raise DatasetError(Problem("dataset.framed", str(dataset.prefix), f"{framed.mean():.0%}"))
 
 
-def _documents_of_several(dataset: IndexedDataset) -> int:
-    """Documents with two sentences or more."""
-    return sum(
-        int(np.count_nonzero(np.diff(dataset.documents[part.start : part.stop + 1]) >= 2))
-        for part in _chunks(dataset.document_count)
-    )
+def _share_of_several(dataset: IndexedDataset, scan: int | None) -> float:
+    """Share of the documents with two sentences or more."""
+    several = looked_at = 0
+    for part in _chunks(dataset.document_count, scan):
+        several += int(np.count_nonzero(np.diff(dataset.documents[part.start : part.stop + 1]) >= 2))
+        looked_at += part.stop - part.start
+    return several / looked_at

@@ -1,0 +1,225 @@
+"""The checklist's questions about the four paths: vocabulary, dataset, checkpoints, TensorBoard's files."""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+import tempfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bert_tui.advice import words
+from bert_tui.checks.check import Check
+from bert_tui.checks.runner import Question, Subject, ask_all
+from bert_tui.deadline import within
+from bert_tui.machine import Machine
+from bert_tui.plan import expand_path
+from trainer.spec.preset import Data, Preset
+from trainer.spec.problem import Problem, RunError, SpecError
+
+if TYPE_CHECKING:
+    from trainer.spec.vocabulary import Vocabulary
+
+TYPING_SECONDS = 0.3
+"""How long the disk may take to answer while a path is typed."""
+TYPING_SCAN = 1 << 18
+CHECK_SCAN = 1 << 22
+"""Ids and sentences looked at; a run looks at all of them before it starts."""
+
+FIELDS = ("data.vocab_file", "data.data_path", "checkpoint.path", "logs.tensorboard_path")
+
+
+def check_paths(preset: Preset) -> list[Check]:
+    """The four answers for a preset, in the order of its fields."""
+    return ask_all(DATA_CHECKS, Subject(preset, Machine(cores=0, memory_total=0, memory_available=0)))
+
+
+def check_path_field(field: str, text: str, data: Data | None = None) -> Problem | None:
+    """What is wrong with a path as it is typed; None if nothing is.
+
+    ``~`` and variables are filled in; a relative path counts from the current folder. ``field`` is one of
+    :data:`FIELDS`; ``data`` tells which vocabulary a dataset has to fit, and the rest of its settings. Writes nothing.
+    A disk that does not answer in time is a problem of its own, ``path.silent``.
+    """
+    looks: dict[str, Callable[[Path], object]] = {
+        "data.vocab_file": _read_vocabulary,
+        "data.data_path": lambda prefix: _look_at_dataset(prefix, data or Data()),
+        "checkpoint.path": _nearest_folder,
+        "logs.tensorboard_path": _nearest_folder,
+    }
+    try:
+        path = typed_path(field, text)
+        within(TYPING_SECONDS, lambda: looks[field](path))
+    except TimeoutError:
+        return Problem("path.silent", text.strip(), field)
+    except SpecError as error:
+        return error.problems[0]
+    except OSError as error:
+        return Problem("path.unusable", text.strip(), field, {"reason": error.strerror or str(error)})
+    return None
+
+
+def typed_path(field: str, text: str) -> Path:
+    """A typed path, absolute.
+
+    Raises:
+        RunError: it is empty, has several lines, or names a variable that is not set.
+    """
+    text = text.strip()
+    if not text:
+        raise RunError(Problem("path.empty", field))
+    if any(not character.isprintable() for character in text):
+        raise RunError(Problem("path.characters", field))
+    expanded = expand_path(text)
+    if unset := re.search(r"\$(\w+|\{\w+\})", expanded):
+        raise RunError(Problem("path.variable", text, unset[0]))
+    return Path(expanded)
+
+
+def vocabulary(subject: Subject) -> Check:
+    """The vocabulary file."""
+    name, title, data = "data.vocabulary", "Vocabulary", subject.preset.data
+    if data.source == "sample":
+        return Check(name, title, "pass", "will be made from the sample text")
+    try:
+        path = typed_path("data.vocab_file", data.vocab_file or "")
+        found = _read_vocabulary(path)
+        _check_size(found, path, subject.preset.model.vocab_size)
+    except SpecError as error:
+        return _failed(name, title, error)
+    return _passed(name, title, f"{found.size:,} pieces in {path}", found.cautions)
+
+
+def dataset(subject: Subject) -> Check:
+    """The indexed dataset, with the vocabulary it has to fit."""
+    name, title, data = "data.dataset", "Dataset", subject.preset.data
+    if data.source == "sample":
+        return _sample_text(name, title)
+    from trainer.spec.dataset_check import check_dataset
+
+    try:
+        prefix = _one_prefix(data)
+        path = typed_path("data.vocab_file", data.vocab_file or "")
+        found = check_dataset(prefix, _read_vocabulary(path), data, scan=CHECK_SCAN)
+    except SpecError as error:
+        return _failed(name, title, error)
+    seen = f"{found.documents:,} documents, {found.sentences:,} sentences, {found.tokens:,} pieces in {prefix}"
+    return _passed(name, title, seen, found.cautions)
+
+
+def checkpoints(subject: Subject) -> Check:
+    """The folder that gets the runs."""
+    return _folder("path.checkpoints", "Checkpoint folder", "checkpoint.path", subject.preset.checkpoint.path)
+
+
+def tensorboard(subject: Subject) -> Check:
+    """The folder that gets TensorBoard's files."""
+    return _folder(
+        "path.tensorboard", "TensorBoard folder", "logs.tensorboard_path", subject.preset.logs.tensorboard_path
+    )
+
+
+DATA_CHECKS = (
+    Question("data.vocabulary", "Vocabulary", vocabulary),
+    Question("data.dataset", "Dataset", dataset, seconds=20.0),
+    Question("path.checkpoints", "Checkpoint folder", checkpoints),
+    Question("path.tensorboard", "TensorBoard folder", tensorboard),
+)
+"""Every question of this module, in the order in which they are shown."""
+
+
+def _passed(name: str, title: str, seen: str, cautions: Sequence[Problem]) -> Check:
+    if not cautions:
+        return Check(name, title, "pass", seen)
+    text = words.describe(cautions[0])
+    return Check(name, title, "warn", seen, text.what, text.remedy)
+
+
+def _failed(name: str, title: str, error: SpecError) -> Check:
+    problem = error.problems[0]
+    text = words.describe(problem)
+    more = f" ({len(error.problems) - 1} more)" if len(error.problems) > 1 else ""
+    return Check(name, title, "fail", text.what + more, "Nothing can be trained like this.", text.remedy)
+
+
+def _read_vocabulary(path: Path) -> Vocabulary:
+    from trainer.spec.vocabulary import read_vocabulary
+
+    return read_vocabulary(path)
+
+
+def _check_size(found: Vocabulary, path: Path, wanted: int | None) -> None:
+    """A size written into the preset is that of the file."""
+    if wanted is not None and wanted != found.size:
+        raise RunError(Problem("vocabulary.size", str(path), str(found.size), {"wanted": wanted}))
+
+
+def _one_prefix(data: Data) -> Path:
+    if len(data.data_path) > 1:
+        raise RunError(Problem("data.several_paths", "data.data_path", str(len(data.data_path))))
+    return typed_path("data.data_path", data.data_path[0] if data.data_path else "")
+
+
+def _look_at_dataset(prefix: Path, data: Data) -> None:
+    """As much as can be seen while the path is typed; a vocabulary that cannot be read is its own field's matter."""
+    from trainer.spec.dataset_check import check_dataset
+    from trainer.spec.indexed_dataset import IndexedDataset
+
+    IndexedDataset(prefix)
+    try:
+        fitting = _read_vocabulary(typed_path("data.vocab_file", data.vocab_file or ""))
+    except SpecError:
+        return
+    check_dataset(prefix, fitting, data, scan=TYPING_SCAN)
+
+
+def _sample_text(name: str, title: str) -> Check:
+    from bert_tui.data.sample_text import topics_file
+
+    try:
+        return Check(name, title, "pass", f"English text of this machine's Python ({topics_file().parent.parent})")
+    except SpecError as error:
+        return _failed(name, title, error)
+
+
+def _folder(name: str, title: str, field: str, text: str | None) -> Check:
+    """A folder that is there and can be written, or could be made; tried by writing a file."""
+    try:
+        path = typed_path(field, text or "")
+        existing = _nearest_folder(path)
+        _write_trial(existing)
+    except SpecError as error:
+        return _failed(name, title, error)
+    seen = f"{path} can be written" if existing == path else f"{path} will be made"
+    return Check(name, title, "pass", seen)
+
+
+def _nearest_folder(path: Path) -> Path:
+    """The folder itself, or the nearest above it that is there.
+
+    Raises:
+        RunError: a file or a dead link stands in the way, or it cannot be written.
+    """
+    existing = next(folder for folder in (path, *path.parents) if os.path.lexists(folder))
+    if not existing.exists():
+        raise RunError(Problem("path.dead_link", str(existing)))
+    if not stat.S_ISDIR(existing.stat().st_mode):
+        raise RunError(Problem("path.no_folder", str(existing)))
+    if os.statvfs(existing).f_flag & os.ST_RDONLY:
+        raise RunError(Problem("path.read_only", str(existing)))
+    if not os.access(existing, os.W_OK | os.X_OK):
+        raise RunError(Problem("path.not_writable", str(existing), "", {"reason": "permission denied"}))
+    return existing
+
+
+def _write_trial(folder: Path) -> None:
+    """Permissions alone do not tell: network disks refuse root, quotas refuse anybody."""
+    try:
+        with tempfile.NamedTemporaryFile(dir=folder, prefix=".bert-tui-trial.") as file:
+            file.write(b"trial")
+            file.flush()
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise RunError(Problem("path.not_writable", str(folder), "", {"reason": reason})) from error

@@ -1,0 +1,148 @@
+"""The sample dataset: a vocabulary and an indexed dataset from text that is on the machine already."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bert_tui.data.sample_text import sample_documents
+from bert_tui.data.sentences import split_sentences
+from trainer.spec.indexed_dataset import IndexedDatasetWriter
+from trainer.spec.run_directory import sync_directory
+from trainer.spec.sample_index import Report
+from trainer.spec.vocabulary import CONTINUATION, PAD, SPECIALS, read_vocabulary
+
+FORMAT = 1
+"""Counted up when the same Python would give another dataset; part of the folder's name."""
+VOCAB_SIZE = 4096
+MANIFEST = "dataset.json"
+NAME = "sample_text_sentence"
+GROUP = 256
+"""Documents tokenized in one go."""
+
+
+@dataclass(frozen=True)
+class BuiltDataset:
+    """A dataset and its vocabulary, on disk."""
+
+    prefix: Path
+    """Without .bin and .idx."""
+    vocab_file: Path
+    documents: int
+    sentences: int
+    tokens: int
+
+
+def sample_folder(cache: Path, seed: int, vocab_size: int = VOCAB_SIZE) -> Path:
+    """Where in a cache the sample dataset of this Python, seed and vocabulary size belongs."""
+    version = f"{sys.version_info.major}.{sys.version_info.minor}.{sys.version_info.micro}"
+    return cache / f"sample-{FORMAT}-python-{version}-seed-{seed}-vocabulary-{vocab_size}"
+
+
+def build_sample_dataset(folder: Path, seed: int, vocab_size: int, report: Report) -> BuiltDataset:
+    """Builds the dataset into ``folder``, which is complete or absent; one that is there already is returned at once.
+
+    The same Python, seed and size give the same files to the byte.
+
+    Raises:
+        DatasetError: this Python has no documentation on board.
+        OSError: the folder cannot be written.
+    """
+    if (folder / MANIFEST).is_file():
+        return _read_manifest(folder)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    beside = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
+    try:
+        _build(beside, seed, vocab_size, report)
+        _publish(beside, folder)
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)
+    return _read_manifest(folder)
+
+
+def _build(folder: Path, seed: int, vocab_size: int, report: Report) -> None:
+    documents = _split(sample_documents(report))
+    random.Random(seed).shuffle(documents)
+    report(0, 1, "vocabulary", f"training {vocab_size} pieces")
+    tokenizer = _train_tokenizer(documents, vocab_size)
+    vocab_file = folder / "vocab.txt"
+    _write_vocabulary(tokenizer, vocab_file)
+    report(1, 1, "vocabulary", f"training {vocab_size} pieces")
+    sentences = tokens = done = 0
+    with IndexedDatasetWriter(folder / NAME, read_vocabulary(vocab_file).size) as writer:
+        for ids in _tokenized(tokenizer, documents):
+            writer.add_document(ids)
+            sentences, tokens, done = sentences + len(ids), tokens + sum(map(len, ids)), done + 1
+            report(done, len(documents), "documents", "tokenizing")
+    counts = {"documents": len(documents), "sentences": sentences, "tokens": tokens}
+    _write_text(folder / MANIFEST, json.dumps(counts, indent=1))
+
+
+def _split(texts: Sequence[str]) -> list[list[str]]:
+    """Documents as lists of sentences; those of one sentence make no sample and are left out."""
+    documents = (split_sentences(text) for text in texts)
+    return [sentences for sentences in documents if len(sentences) > 1]
+
+
+def _train_tokenizer(documents: Sequence[Sequence[str]], vocab_size: int) -> Any:
+    """BERT's lower-casing WordPiece tokenizer; [PAD] has id 0."""
+    from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, trainers  # slow to import
+
+    tokenizer = Tokenizer(models.WordPiece(unk_token=SPECIALS[0], continuing_subword_prefix=CONTINUATION))
+    tokenizer.normalizer = normalizers.BertNormalizer(lowercase=True)
+    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    trainer = trainers.WordPieceTrainer(
+        vocab_size=vocab_size,
+        special_tokens=[PAD, *SPECIALS],
+        continuing_subword_prefix=CONTINUATION,
+        show_progress=False,
+    )
+    tokenizer.train_from_iterator((sentence for sentences in documents for sentence in sentences), trainer)
+    return tokenizer
+
+
+def _write_vocabulary(tokenizer: Any, path: Path) -> None:
+    pieces = sorted(tokenizer.get_vocab().items(), key=lambda item: item[1])
+    _write_text(path, "".join(f"{piece}\n" for piece, _ in pieces))
+
+
+def _tokenized(tokenizer: Any, documents: Sequence[Sequence[str]]) -> Iterator[list[list[int]]]:
+    """The ids of each document's sentences; sentences without a piece are left out."""
+    for start in range(0, len(documents), GROUP):
+        group = documents[start : start + GROUP]
+        flat = [sentence for sentences in group for sentence in sentences]
+        encoded = iter(tokenizer.encode_batch(flat, add_special_tokens=False))
+        for sentences in group:
+            yield [ids for _ in sentences if (ids := next(encoded).ids)]
+
+
+def _write_text(path: Path, text: str) -> None:
+    with path.open("w", encoding="utf-8", newline="\n") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _read_manifest(folder: Path) -> BuiltDataset:
+    counts = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+    return BuiltDataset(prefix=folder / NAME, vocab_file=folder / "vocab.txt", **counts)
+
+
+def _publish(beside: Path, folder: Path) -> None:
+    """Renames; where somebody else was faster, theirs stays, which is the same to the byte."""
+    beside.chmod(0o755)
+    sync_directory(beside)
+    try:
+        beside.rename(folder)
+    except OSError:
+        if not (folder / MANIFEST).is_file():
+            raise
+    sync_directory(folder.parent)
