@@ -60,10 +60,11 @@ def is_podman(version: dict[str, Any]) -> bool:
     return any("podman" in part.get("Name", "").lower() for part in version.get("Components") or ())
 
 
-def remaps_users(info: dict[str, Any]) -> bool:
-    """Whether the answer to ``info()`` is of an engine in whose containers users are others than outside: rootless, or
-    with ``userns-remap``."""
-    return any(option.startswith(("name=rootless", "name=userns")) for option in info.get("SecurityOptions") or ())
+def remapping(info: dict[str, Any]) -> str:
+    """Why users are others inside containers than outside, by the answer to ``info()``: "rootless", "userns" (the
+    daemon's userns-remap), or empty where they are the same."""
+    options = {option.partition(",")[0] for option in info.get("SecurityOptions") or ()}
+    return next((kind for kind in ("rootless", "userns") if f"name={kind}" in options), "")
 
 
 @contextmanager

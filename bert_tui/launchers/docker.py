@@ -1,0 +1,248 @@
+"""Starts attempts in containers of the local Docker Engine."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import docker.errors
+from docker.types import DeviceRequest, LogConfig, Mount, Ulimit
+
+from bert_tui.checks.check import Check
+from bert_tui.checks.docker import docker_checks
+from bert_tui.launchers.container_spec import (
+    LOG_DRIVER,
+    LOG_OPTIONS,
+    RUN_LABEL,
+    TMPFS,
+    Caller,
+    ContainerSpec,
+    container_spec,
+    docker_run,
+)
+from bert_tui.launchers.engine import (
+    WORK_SECONDS,
+    address,
+    connect,
+    engine_errors,
+    is_podman,
+    refused_ulimit,
+    remapping,
+)
+from bert_tui.launchers.image import prepare_image
+from bert_tui.launchers.protocol import Alive, Exited, Handle, Job, Probe, Step, Unknown
+from trainer.spec.problem import EnvironmentRefused, Problem
+from trainer.spec.run_directory import AttemptDirectory
+
+FIRST_MOMENTS = 2.0
+"""Seconds for which a started container is watched: an image without Python ends within them."""
+
+
+class DockerLauncher:
+    """The ``docker`` launcher. Remembers which ulimits the engine has refused."""
+
+    name = "docker"
+
+    def __init__(self) -> None:
+        self._refused_ulimits: list[str] = []
+
+    def check(self, gpus_wanted: bool, image: str) -> list[Check]:
+        """See :class:`~bert_tui.launchers.protocol.Launcher`."""
+        return docker_checks(gpus_wanted, image)
+
+    def prepare_image(self, image: str, gpus_wanted: bool, report: Callable[[Step], None]) -> tuple[str, str]:
+        """See :class:`~bert_tui.launchers.protocol.Launcher`."""
+        return prepare_image(image, gpus_wanted, report)
+
+    def describe(self, job: Job) -> str:
+        """The ``docker run`` line; after :meth:`start`, without the ulimits that the engine refused.
+
+        Raises:
+            EnvironmentRefused: a path of the job would cover folders of the image.
+        """
+        return docker_run(container_spec(job, Caller.current(), self._refused_ulimits))
+
+    def start(self, job: Job, record: Callable[[Handle, tuple[str, ...]], None]) -> Handle:
+        """Creates the container, records it, starts it, and watches its first moments.
+
+        Where the engine may not raise an ulimit, this is done again without it: ``record`` is then called once more,
+        with the new container and a notice.
+        """
+        engine = address()
+        client = connect(engine, seconds=WORK_SECONDS)
+        _require_fit(client, engine, job)
+        (job.attempt.run.cache / "home").mkdir(parents=True, exist_ok=True)
+        while True:
+            spec = container_spec(job, Caller.current(), self._refused_ulimits)
+            try:
+                return self._start_once(client, engine, spec, job.attempt, record)
+            except EnvironmentRefused as refusal:
+                refused = refused_ulimit(refusal)
+                if refused not in spec.ulimits:
+                    raise
+                self._refused_ulimits.append(refused)
+
+    def _start_once(
+        self,
+        client: Any,
+        engine: str,
+        spec: ContainerSpec,
+        attempt: AttemptDirectory,
+        record: Callable[[Handle, tuple[str, ...]], None],
+    ) -> Handle:
+        container, warnings = _create(client, spec)
+        found_by = {"host": spec.hostname, "engine": engine, "container": container, "name": spec.name}
+        handle: Handle = {"launcher": self.name, **found_by}
+        notices = [Problem("docker.ulimit", "", name).english for name in self._refused_ulimits]
+        with _removed_on_error(client, container):
+            record(handle, (*notices, *warnings))
+            with engine_errors():
+                client.start(container)
+            _watch_first_moments(client, container, attempt)
+        return handle
+
+    def probe(self, handle: Handle) -> Probe:
+        """Whether the container runs. One that is not there any more has exited."""
+        if handle["host"] != socket.gethostname():
+            return Unknown(f"it was started on {handle['host']}")
+        try:
+            with engine_errors():
+                state = connect(handle["engine"]).inspect_container(handle["container"])["State"]
+        except EnvironmentRefused as refusal:
+            gone = isinstance(refusal.__cause__, docker.errors.NotFound)
+            return Exited(None) if gone else Unknown(str(refusal))
+        if state["Status"] in ("running", "paused", "restarting"):
+            return Alive()
+        # "created" is a container whose starter died before it could start it.
+        code = None if state["Status"] == "created" else int(state["ExitCode"])
+        return Exited(code, out_of_memory=bool(state["OOMKilled"]))
+
+    def kill(self, handle: Handle) -> None:
+        """Kills every process in the container.
+
+        Raises:
+            EnvironmentRefused: the engine cannot be asked.
+        """
+        with engine_errors():
+            client = connect(handle["engine"])
+            with _status_ignored(404, 409):  # gone, or not running
+                client.kill(handle["container"])
+
+    def remove(self, handle: Handle) -> None:
+        """Removes the ended container.
+
+        Raises:
+            EnvironmentRefused: it runs, or the engine cannot be asked.
+        """
+        with engine_errors():
+            client = connect(handle["engine"], seconds=WORK_SECONDS)
+            with _status_ignored(404):
+                client.remove_container(handle["container"], v=True)
+
+
+def runs_by_label() -> list[Path]:
+    """The run directories of all containers that this program made and that are still there, running or not.
+
+    Raises:
+        EnvironmentRefused: the engine cannot be asked.
+    """
+    with engine_errors():
+        containers = connect().containers(all=True, filters={"label": RUN_LABEL})
+    return sorted({Path(container["Labels"][RUN_LABEL]) for container in containers})
+
+
+def _require_fit(client: Any, engine: str, job: Job) -> None:
+    with engine_errors():
+        version, info = client.version(), client.info()
+    if job.gpus and is_podman(version):
+        raise EnvironmentRefused(Problem("docker.podman", engine))
+    if remapped := remapping(info):
+        raise EnvironmentRefused(Problem("docker.remapped", engine, remapped))
+
+
+def _create(client: Any, spec: ContainerSpec) -> tuple[str, tuple[str, ...]]:
+    """Makes the container; gives its id and what the engine remarked."""
+    host_config = client.create_host_config(
+        init=True,
+        network_mode="none",
+        cap_drop=["ALL"],
+        security_opt=["no-new-privileges"],
+        read_only=True,
+        tmpfs=TMPFS,
+        group_add=[str(group) for group in spec.groups],
+        mem_limit=spec.memory,
+        shm_size=spec.shared_memory,
+        ulimits=[Ulimit(name=name, soft=limit, hard=limit) for name, limit in spec.ulimits.items()],
+        log_config=LogConfig(type=LOG_DRIVER, config=LOG_OPTIONS),
+        device_requests=[DeviceRequest(device_ids=list(spec.gpus), capabilities=[["gpu"]])] if spec.gpus else None,
+        mounts=[
+            Mount(str(mount.target), str(mount.source), type="bind", read_only=not mount.writable)
+            for mount in spec.mounts
+        ],
+    )
+    with engine_errors():
+        created = client.create_container(
+            image=spec.image,
+            command=list(spec.command),
+            name=spec.name,
+            hostname=spec.hostname,
+            user=f"{spec.user[0]}:{spec.user[1]}",
+            working_dir=str(spec.working_folder),
+            environment=dict(spec.environment),
+            labels=dict(spec.labels),
+            stop_timeout=spec.stop_seconds,
+            detach=True,
+            use_config_proxy=False,  # there is no network, and proxies may carry passwords
+            host_config=host_config,
+        )
+    return str(created["Id"]), tuple(created.get("Warnings") or ())
+
+
+def _watch_first_moments(client: Any, container: str, attempt: AttemptDirectory) -> None:
+    """Returns as soon as the supervisor has spoken.
+
+    Raises:
+        EnvironmentRefused: the container ended without a word of the supervisor.
+    """
+    deadline = time.monotonic() + FIRST_MOMENTS
+    while time.monotonic() < deadline and not attempt.status.exists():
+        with engine_errors():
+            state = client.inspect_container(container)["State"]
+            if state["Status"] == "exited" and not attempt.exit.exists():
+                output = _last_lines(client.logs(container, tail=5))
+                raise EnvironmentRefused(Problem("docker.died", "", str(state["ExitCode"]), {"output": output}))
+        time.sleep(0.1)
+
+
+def _last_lines(output: bytes) -> str:
+    """One line of text that may be shown on a terminal."""
+    lines = output.decode("utf-8", "replace").splitlines()
+    return " / ".join("".join(char for char in line if char.isprintable()).strip() for line in lines) or "no output"
+
+
+@contextlib.contextmanager
+def _removed_on_error(client: Any, container: str) -> Iterator[None]:
+    """Removes the container if what is done with it fails, whatever the reason."""
+    try:
+        yield
+    except BaseException as error:
+        try:
+            with engine_errors():
+                client.remove_container(container, force=True, v=True)
+        except EnvironmentRefused as second:
+            error.add_note(f"the container {container[:12]} may be left behind: {second}")
+        raise
+
+
+@contextlib.contextmanager
+def _status_ignored(*statuses: int) -> Iterator[None]:
+    """Passes over answers of the engine that say that there is nothing to do."""
+    try:
+        yield
+    except docker.errors.APIError as error:
+        if error.status_code not in statuses:
+            raise
