@@ -76,6 +76,9 @@ TEXTS: dict[str, Words] = {
     # datasets
     "data.several_paths": Words("{where} names {value} datasets; this version trains on one.", "Name one."),
     "data.split": Words("{where}: {value} is no split.", "Write three numbers, for example 949,50,1."),
+    "dataset.several": Words(
+        "{where} names several datasets: {value}.", "Name one; this version reads one dataset a run."
+    ),
     "dataset.suffix": Words("{where} ends in {value}.", "Give the path without it: {prefix}"),
     "dataset.folder": Words("{where} is a folder. Datasets in it: {found}.", "Give one of them, or another folder's."),
     "dataset.absent": Words(
@@ -178,6 +181,10 @@ TEXTS: dict[str, Words] = {
         "The run {where} is {value}.",
         "Watch it with bert-tui attach {where}, or stop it first with bert-tui stop {where}.",
     ),
+    "kill.unreachable": Words(
+        "Process {value} cannot be ended from here: {reason}.",
+        "Ask for a stop, which works by a file: bert-tui stop.",
+    ),
     "run.not_active": Words("The run {where} is {value}.", "There is nothing to stop."),
     "run.nothing_left": Words(
         "All {value} steps of {where} are done.", "To go on, raise the steps: --set train.steps=NUMBER."
@@ -269,6 +276,45 @@ TEXTS: dict[str, Words] = {
     "end.supervisor_crashed": Words(
         "The run's supervisor failed: {value}: {reason}.",
         "This is a mistake in bert-tui; train.log in the attempt's folder has the details. The run can be resumed.",
+    ),
+    # checkpoints
+    "checkpoint.not_written": Words(
+        "The checkpoint {where} could not be written: {reason}.",
+        "See whether the disk is full or the folder is no longer writable, then resume: the checkpoint before it is "
+        "whole.",
+    ),
+    "checkpoint.missing": Words(
+        "{where} holds no complete checkpoint, though one of step {value} was saved.",
+        "Put the folder back, or start a new run: going on would begin again at step 0.",
+    ),
+    "checkpoint.unreadable": Words(
+        "The checkpoint {where} cannot be read: {reason}.",
+        "Move this folder away and resume: the checkpoint before it is taken.",
+    ),
+    "checkpoint.other_data": Words(
+        "The checkpoint {where} was made from other data than this run reads now.",
+        "Put the dataset back as it was, or start a new run.",
+    ),
+    "checkpoint.other_vocabulary": Words(
+        "The checkpoint {where} was made with another vocabulary than this run uses now.",
+        "Put the vocabulary back as it was, or start a new run.",
+    ),
+    "checkpoint.other_model": Words(
+        "The checkpoint {where} holds another model: its {name} is {value}, this run's is {present}.",
+        "Resume without changing the model, or start a new run.",
+    ),
+    # training
+    "training.not_finite": Words(
+        "{steps} steps in a row gave no finite loss or gradients (loss {value}, gradient norm {grad_norm}).",
+        "Resume from the last checkpoint with a lower train.learning_rate or a longer train.warmup.",
+    ),
+    "training.out_of_memory": Words(
+        "A rank ran out of memory: {reason}",
+        "Choose a smaller train.micro_batch or a larger tensor-parallel size, then resume.",
+    ),
+    "training.exception": Words(
+        "Training stopped with an error ({where}): {reason}",
+        "train.log and ranks/ in the attempt's folder have it all.",
     ),
     # devices
     "gpu.none": Words(

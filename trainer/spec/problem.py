@@ -38,6 +38,7 @@ ENGLISH: dict[str, str] = {
     # datasets
     "data.several_paths": "{where}: {value} datasets; this version trains on one",
     "data.split": "{where}: {value} is not three numbers with commas between them, the first above zero",
+    "dataset.several": "{where}: several datasets ({value}); this version reads one",
     "dataset.suffix": "{where}: the path must be given without {value}: {prefix}",
     "dataset.folder": "{where}: a folder; datasets in it: {found}",
     "dataset.absent": "{where}: no such file",
@@ -83,6 +84,7 @@ ENGLISH: dict[str, str] = {
     "run.unwritable": "{where}: cannot be written: {reason}",
     "run.locked": "{where}: in use by the {value} that {user} started on {host}, process {pid}",
     "run.active": "{where}: the run is {value}",
+    "kill.unreachable": "process {value} cannot be ended from here: {reason}",
     "run.not_active": "{where}: the run is {value}, so there is nothing to stop",
     "run.nothing_left": "{where}: all {value} steps are done",
     "run.fixed": "{where}: cannot change when a run is resumed; these can: {changeable}",
@@ -110,6 +112,17 @@ ENGLISH: dict[str, str] = {
     "end.supervisor_died": "the supervisor was ended from outside",
     "end.supervisor_memory": "the container was ended by the kernel: out of memory",
     "end.supervisor_crashed": "the supervisor failed: {value}: {reason}",
+    # checkpoints
+    "checkpoint.not_written": "{where}: the checkpoint could not be written: {reason}",
+    "checkpoint.missing": "{where}: no complete checkpoint, though one of step {value} was announced",
+    "checkpoint.unreadable": "{where}: the checkpoint cannot be read: {reason}",
+    "checkpoint.other_data": "{where}: the checkpoint was made from other data (fingerprint {value})",
+    "checkpoint.other_vocabulary": "{where}: the checkpoint was made with another vocabulary (SHA-256 {value})",
+    "checkpoint.other_model": "{where}: the checkpoint's model has {name} {value}, this run's has {present}",
+    # training
+    "training.not_finite": "{steps} steps in a row without finite loss and gradients: loss {value}, norm {grad_norm}",
+    "training.out_of_memory": "{where}: out of memory: {reason}",
+    "training.exception": "{where}: {reason}",
     # devices
     "gpu.none": "{where}: GPUs are wanted, but {reason}",
     "gpu.absent": "{where}: there is no GPU {value}; found: {found}",
@@ -203,6 +216,10 @@ class DatasetError(SpecError):
 
 class CheckpointError(SpecError):
     """A checkpoint that should be there is not, or does not fit."""
+
+
+class TrainingError(SpecError):
+    """Training cannot go on."""
 
 
 class RunError(SpecError):

@@ -1,0 +1,175 @@
+"""Asking for a run, or for one more attempt of it: directories, the request, and a starter that survives us."""
+
+from __future__ import annotations
+
+import errno
+import os
+import secrets
+import sys
+from collections.abc import Iterable
+from datetime import datetime
+from pathlib import Path
+
+import bert_tui
+from bert_tui.machine import Machine, read_machine
+from bert_tui.plan import Plan, make_plan
+from bert_tui.processes import spawn_detached
+from bert_tui.runs.registry import link_run
+from bert_tui.runs.state import RunState, state_of
+from trainer.spec import preset_file
+from trainer.spec.preset import Preset, replace
+from trainer.spec.problem import PresetError, Problem, RunError
+from trainer.spec.records import Request, read_record, to_json
+from trainer.spec.run_directory import AttemptDirectory, RunDirectory, write_once
+from trainer.spec.run_lock import holder, locked
+
+CHANGEABLE = (
+    "parallel.tensor",
+    "parallel.data",
+    "launch.launcher",
+    "launch.image",
+    "launch.gpus",
+    "train.steps",
+    "train.micro_batch",
+    "train.eval_every",
+    "train.eval_steps",
+    "checkpoint.every",
+    "checkpoint.keep_last",
+)
+"""What a resume may change: how and how long, but neither the model nor what it reads."""
+HEADING = "Asked for by bert-tui {version}. Replay: bert-tui run THIS_FILE"
+
+
+def create_run(plan: Plan) -> RunDirectory:
+    """Makes the run directory and starts its starter; returns at once.
+
+    Raises:
+        PresetError: the plan has problems.
+        RunError: the checkpoint folder cannot be written.
+    """
+    if plan.problems:
+        raise PresetError(*plan.problems)
+    run = _make_run_directory(Path(plan.preset.checkpoint.path or ""), plan.name)
+    heading = HEADING.format(version=bert_tui.__version__)
+    write_once(run.request, preset_file.render(plan.preset, heading=heading))
+    attempt = _make_attempt(run, 1)
+    link_run(run)
+    _start(attempt, _request(plan))
+    return run
+
+
+def resume_run(
+    run: RunDirectory, overrides: Iterable[str] = (), *, update_code: bool = False, machine: Machine | None = None
+) -> AttemptDirectory:
+    """Makes one more attempt, which goes on from the last checkpoint; returns at once.
+
+    Raises:
+        PresetError: an override is none, or what follows from it cannot run on this machine.
+        RunError: the run is in use (names by whom), is done, cannot be written, or an override may not change.
+    """
+    overrides = tuple(overrides)
+    _refuse_fixed(overrides)
+    last = _refuse_busy(run)
+    base = _last_request(run, last)
+    preset = _overridden(preset_file.from_tables(base.preset, str(last.request)), overrides)
+    _refuse_done(run, preset)
+    plan = make_plan(preset, base.preset_name, machine or read_machine())
+    if plan.problems:
+        raise PresetError(*plan.problems)
+    attempt = _make_attempt(run, last.number + 1)
+    _start(attempt, _request(plan, overrides, update_code))
+    return attempt
+
+
+def _make_run_directory(parent: Path, name: str) -> RunDirectory:
+    try:
+        parent.mkdir(parents=True, exist_ok=True)
+        while True:
+            path = parent / f"{datetime.now():%Y%m%d-%H%M%S}-{name}-{secrets.token_hex(2)}"
+            try:
+                path.mkdir(mode=0o700)
+            except FileExistsError:
+                continue
+            (path / "attempts").mkdir(mode=0o700)
+            return RunDirectory(path)
+    except OSError as error:
+        raise RunError(_unwritable(error, parent)) from error
+
+
+def _make_attempt(run: RunDirectory, number: int) -> AttemptDirectory:
+    """Raises:
+    RunError: somebody else makes the same attempt at this moment.
+    """
+    attempt = run.attempt(number)
+    try:
+        attempt.path.mkdir(mode=0o700)
+        for folder in (attempt.control, attempt.telemetry, attempt.rank_errors):
+            folder.mkdir(mode=0o700)
+    except FileExistsError as error:
+        raise RunError(Problem("run.active", run.id, RunState.CREATED)) from error
+    except OSError as error:
+        raise RunError(_unwritable(error, attempt.path)) from error
+    return attempt
+
+
+def _unwritable(error: OSError, path: Path) -> Problem:
+    reason = os.strerror(error.errno or errno.EIO)
+    return Problem("run.unwritable", str(error.filename or path), "", {"reason": reason})
+
+
+def _request(plan: Plan, overrides: tuple[str, ...] = (), update_code: bool = False) -> Request:
+    tables = preset_file.as_tables(plan.preset)
+    return Request(plan.name, tables, plan.device, plan.gpus, plan.ranks, plan.threads, overrides, update_code)
+
+
+def _start(attempt: AttemptDirectory, request: Request) -> None:
+    """The starter is found where this very package is, and nothing in the folder we are called from."""
+    write_once(attempt.request, to_json(request))
+    package = str(Path(bert_tui.__file__).parent.parent)
+    paths = [package, *filter(None, [os.environ.get("PYTHONPATH")])]
+    spawn_detached(
+        [sys.executable, "-m", "bert_tui.runs.starter", str(attempt.path)],
+        directory=attempt.run.path,
+        environment=os.environ | {"PYTHONPATH": os.pathsep.join(paths), "PYTHONSAFEPATH": "1"},
+        log=attempt.starter_log,
+    )
+
+
+def _refuse_fixed(overrides: tuple[str, ...]) -> None:
+    names = [".".join(preset_file.parse_override(text)[:2]) for text in overrides]
+    changeable = {"changeable": ", ".join(CHANGEABLE)}
+    if fixed := [name for name in names if name not in CHANGEABLE]:
+        raise RunError(*(Problem("run.fixed", name, "", changeable) for name in fixed))
+
+
+def _refuse_busy(run: RunDirectory) -> AttemptDirectory:
+    """The last attempt, if it is over. A lost run counts as over where its lock is free."""
+    if by := holder(run):
+        raise RunError(locked(run, by))
+    view = state_of(run)
+    if view.attempt is None or view.state.active:
+        raise RunError(Problem("run.active", run.id, view.state))
+    return view.attempt
+
+
+def _last_request(run: RunDirectory, last: AttemptDirectory) -> Request:
+    request = read_record(Request, last.request)
+    if request is None:
+        raise RunError(Problem("run.unreadable", str(last.request), "", {"reason": "no request"}))
+    return request
+
+
+def _overridden(preset: Preset, overrides: tuple[str, ...]) -> Preset:
+    """A changed layout on GPUs is filled with data-parallel groups anew, unless their number was given as well."""
+    changed = preset_file.override(preset, overrides)
+    names = {text.partition("=")[0].strip() for text in overrides}
+    if names & {"parallel.tensor", "launch.gpus"} and "parallel.data" not in names:
+        changed = replace(changed, parallel__data="auto")
+    return changed
+
+
+def _refuse_done(run: RunDirectory, preset: Preset) -> None:
+    view = state_of(run)
+    steps = preset.train.steps or 0
+    if view.state is RunState.FINISHED and view.progress and view.progress.step >= steps:
+        raise RunError(Problem("run.nothing_left", run.id, str(steps)))
