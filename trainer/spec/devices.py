@@ -14,9 +14,9 @@ from typing import Any, Literal
 from trainer.spec.records import GpuReading
 
 GpuTrouble = Literal["", "no-library", "no-driver", "not-loaded", "mismatch", "not-allowed", "lost", "other"]
-"""Why GPUs cannot be read: pynvml is not installed; the driver is not installed; it is installed but not loaded; its library and its
-kernel module are of different versions (after an update, until a reboot); no permission on the device files; a GPU
-fell off the bus; anything else."""
+"""Why GPUs cannot be read: pynvml is not installed; the driver is not installed; it is installed but not loaded; its
+library and its kernel module are of different versions (after an update, until a reboot); no permission on the device
+files; a GPU fell off the bus; anything else."""
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,213 @@
+"""The supervisor of an attempt: ``python -m trainer.supervise ATTEMPT_DIR``. Without torch in this process.
+
+Holds the run's lock, looks around (``preflight``), runs the ranks (``torchrun``), passes on a stop, and writes the
+verdict. Nothing it started outlives it, however it ends.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+import traceback
+from pathlib import Path
+from typing import Any
+
+from trainer.process_tree import adopt_orphans, end_family
+from trainer.spec.problem import EnvironmentRefused, Problem, RunError, SpecError
+from trainer.spec.records import Exit, to_json
+from trainer.spec.resolved import Resolved, read_resolved
+from trainer.spec.run_directory import AttemptDirectory, write_once
+from trainer.spec.run_lock import read_holder, take_lock
+from trainer.status_file import StatusFile
+from trainer.telemetry import TelemetryWriter
+from trainer.train_log import TrainLog
+from trainer.verdict import gather, judge, memory_kills
+
+POLL = 0.2
+PREFLIGHT_SECONDS = 600
+"""Importing torch from a cold network disk takes minutes."""
+
+
+def main(arguments: list[str]) -> int:
+    """Owns the attempt until its end; 0 if it finished or was stopped on request."""
+    os.umask(0o077)
+    attempt = AttemptDirectory(Path(arguments[0]).absolute())
+    try:
+        take_lock(attempt, "supervisor")  # held until this process ends
+    except RunError as refusal:
+        return _refused(attempt, refusal)
+    if attempt.exit.exists():
+        print(f"{attempt.path} has ended already", file=sys.stderr)
+        return 1
+    return Supervisor(attempt).run()
+
+
+def _refused(attempt: AttemptDirectory, refusal: RunError) -> int:
+    """Another attempt trains: this one ends. Where this very attempt does, only the second process is too many."""
+    print(refusal, file=sys.stderr)
+    if read_holder(attempt.run.lock).attempt != attempt.number:
+        write_once(attempt.exit, to_json(_failed(refusal.problems[0])))
+    return 1
+
+
+class Supervisor:
+    """One attempt, from its preflight to its exit record."""
+
+    def __init__(self, attempt: AttemptDirectory) -> None:
+        self._attempt = attempt
+        self._status = StatusFile(attempt.status)
+        self._telemetry = TelemetryWriter(attempt.telemetry)
+        self._log = TrainLog(attempt.log)
+        self._signalled = threading.Event()
+
+    def run(self) -> int:
+        """Everything in order; the exit record is written whatever happens."""
+        adopt_orphans()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: self._signalled.set())
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        self._status.start()
+        self._telemetry.start()
+        end = self._end_of_attempt()
+        self._telemetry.stop()
+        write_once(self._attempt.exit, to_json(end))
+        self._status.end(end.problem)
+        return 0 if end.outcome != "failed" else 1
+
+    def _end_of_attempt(self) -> Exit:
+        try:
+            resolved = read_resolved(self._attempt.preset)[1]
+            self._look_around(resolved)
+            if self._stop_asked():
+                return Exit("stopped", None, None, False, time.time(), "supervisor")
+            return self._train(resolved)
+        except SpecError as refusal:
+            return _failed(refusal.problems[0])
+        except Exception as error:
+            traceback.print_exc()
+            return _failed(Problem("end.supervisor_crashed", "", type(error).__name__, {"reason": str(error)}))
+        finally:
+            end_family(os.getpid())
+
+    def _look_around(self, resolved: Resolved) -> None:
+        """Raises:
+        EnvironmentRefused: something is lacking here.
+        """
+        answer_read, answer_write = os.pipe()
+        child = self._start("trainer.preflight", resolved, stdout=answer_write)
+        os.close(answer_write)
+        code = self._wait(child, give_up_on_stop=True, seconds=PREFLIGHT_SECONDS)
+        with os.fdopen(answer_read, encoding="utf-8", errors="replace") as pipe:
+            text = pipe.read().strip()
+        if self._stop_asked():
+            return
+        if code is None:
+            raise EnvironmentRefused(Problem("preflight.slow", "", str(PREFLIGHT_SECONDS)))
+        answer = _answer(text)
+        if code != 0 or answer is None:
+            raise EnvironmentRefused(Problem("preflight.died", "", str(code), {"reason": text[-200:] or "no words"}))
+        if answer["problem"]:
+            raise EnvironmentRefused(Problem.from_json(answer["problem"]))
+        self._log.write(f"preflight: {answer['seen']}\n".encode())
+
+    def _train(self, resolved: Resolved) -> Exit:
+        self._status.enter("start")
+        kills = memory_kills()
+        code = self._wait(self._start("trainer.torchrun", resolved, str(resolved.ranks)), enter_train=True)
+        end_family(os.getpid())
+        self._log.drain()
+        assert code is not None
+        evidence = gather(
+            self._attempt, torchrun=code, stop_asked=self._stop_asked(), memory_kills=memory_kills() - kills
+        )
+        return judge(evidence, time.time())
+
+    def _start(
+        self, module: str, resolved: Resolved, *arguments: str, stdout: int | None = None
+    ) -> subprocess.Popen[bytes]:
+        """A child of this very thread (the kernel ties the child to the thread, not to the process)."""
+        read, write = os.pipe()
+        child = subprocess.Popen(
+            [sys.executable, "-m", module, str(self._attempt.path), *arguments],
+            stdin=subprocess.DEVNULL,
+            stdout=write if stdout is None else stdout,
+            stderr=write,
+            cwd=self._attempt.run.path,
+            env=environment(self._attempt, resolved),
+        )
+        os.close(write)
+        self._log.copy(read)
+        return child
+
+    def _wait(
+        self,
+        child: subprocess.Popen[bytes],
+        *,
+        give_up_on_stop: bool = False,
+        enter_train: bool = False,
+        seconds: float | None = None,
+    ) -> int | None:
+        """The child's exit status; None if it was given up. Stop requests are seen meanwhile."""
+        until = None if seconds is None else time.monotonic() + seconds
+        while (code := child.poll()) is None:
+            late = until is not None and time.monotonic() > until
+            if late or (self._stop_asked() and give_up_on_stop):
+                child.kill()
+                child.wait()
+                return None
+            if enter_train and self._attempt.progress.exists():
+                self._status.enter("train")
+                enter_train = False
+            time.sleep(POLL)
+        return code
+
+    def _stop_asked(self) -> bool:
+        """Whether a stop was asked for; a signal becomes the same request that anyone can make by a file."""
+        if self._signalled.is_set():
+            self._attempt.stop_request.touch(mode=0o600)
+        asked = self._attempt.stop_request.exists()
+        if asked and self._status.state == "running":
+            self._status.stopping()
+        return asked
+
+
+def environment(attempt: AttemptDirectory, resolved: Resolved) -> dict[str, str]:
+    """What the ranks find in their environment. Everything they write for themselves goes to the run's cache."""
+    cache = attempt.run.cache
+    temporary = cache / "tmp"
+    temporary.mkdir(parents=True, exist_ok=True)
+    inherited = {key: value for key, value in os.environ.items() if not key.startswith(("TORCHELASTIC_", "PET_"))}
+    return inherited | {
+        "PYTHONPATH": str(attempt.run.code),
+        "PYTHONUNBUFFERED": "1",
+        "HOME": str(cache),
+        "TMPDIR": str(temporary),
+        "TORCHINDUCTOR_CACHE_DIR": str(cache / "inductor"),
+        "OMP_NUM_THREADS": str(resolved.threads),
+        "CUDA_DEVICE_MAX_CONNECTIONS": "1",  # Megatron-LM's: collectives and kernels keep their order
+        "GLOO_SOCKET_IFNAME": "lo",
+        "NCCL_SOCKET_IFNAME": "lo",
+        "TORCH_DISABLE_SHARE_RDZV_TCP_STORE": "1",
+    }
+
+
+def _failed(problem: Problem) -> Exit:
+    return Exit("failed", None, None, False, time.time(), "supervisor", problem=problem)
+
+
+def _answer(text: str) -> dict[str, Any] | None:
+    """The preflight's line; imports may have printed others before it."""
+    try:
+        answer = json.loads(text.splitlines()[-1])
+    except (IndexError, ValueError):
+        return None
+    return answer if isinstance(answer, dict) and {"seen", "problem"} <= answer.keys() else None
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,59 @@
+"""torchrun in a process of ours: ``python -m trainer.torchrun ATTEMPT_DIR RANKS``.
+
+The same as the command torchrun, with two things more: it ends with its supervisor, and it writes down how each rank
+ended, since its own exit status is 1 for everything.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+from trainer.process_tree import die_with_parent
+from trainer.spec.run_directory import AttemptDirectory, write_whole
+
+FAILURES = "torchrun.json"
+"""In the attempt's ``ranks`` folder: a list of {"rank", "exit", "time"}; ``exit`` is negative for a signal."""
+SHUTDOWN_SECONDS = 120
+"""How long ranks may take to end after one of them failed, before they are killed."""
+
+
+def main(arguments: list[str]) -> int:
+    """Runs the ranks to their end; 0 if all of them ended well."""
+    die_with_parent()
+    attempt, ranks = AttemptDirectory(Path(arguments[0])), int(arguments[1])
+    from torch.distributed import run
+    from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
+
+    try:
+        run.main(_arguments(attempt, ranks, "--shutdown-timeout" in run.get_args_parser().format_help()))
+    except ChildFailedError as error:
+        failures = [
+            {"rank": rank, "exit": failure.exitcode, "time": failure.timestamp}
+            for rank, failure in sorted(error.failures.items())
+        ]
+        write_whole(attempt.rank_errors / FAILURES, json.dumps(failures))
+        print(error, file=sys.stderr)
+        return 1
+    return 0
+
+
+def _arguments(attempt: AttemptDirectory, ranks: int, knows_shutdown_timeout: bool) -> list[str]:
+    """``--standalone`` would hang without a network, where the host's name resolves to nothing."""
+    return [
+        "--nnodes=1",
+        f"--nproc-per-node={ranks}",
+        "--max-restarts=0",
+        "--rdzv-backend=c10d",
+        "--rdzv-endpoint=127.0.0.1:0",
+        "--local-addr=127.0.0.1",
+        *([f"--shutdown-timeout={SHUTDOWN_SECONDS}"] if knows_shutdown_timeout else []),
+        "-m",
+        "trainer",
+        str(attempt.path),
+    ]
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,184 @@
+"""How an attempt ended, from the files the ranks and torchrun left. An exit status alone cannot tell: torchrun's is 1
+for everything, and the kernel's out-of-memory kill looks like any other kill."""
+
+from __future__ import annotations
+
+import json
+import re
+import signal
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from trainer.spec.problem import Problem
+from trainer.spec.records import Exit, Progress, read_record
+from trainer.spec.run_directory import AttemptDirectory
+from trainer.torchrun import FAILURES
+
+ORDERLY_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+"""What torchrun sends to the other ranks when one has failed: a consequence, never the cause."""
+
+
+@dataclass(frozen=True)
+class RankError:
+    """``ranks/N.error.json``: the exception that ended a rank."""
+
+    rank: int
+    time: float
+    message: str
+    problem: Problem | None
+
+
+@dataclass(frozen=True)
+class RankEnd:
+    """How torchrun saw a failed rank end; ``exit`` is negative for a signal."""
+
+    rank: int
+    exit: int
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """All that an end is judged by."""
+
+    torchrun: int
+    """Its exit status, negative for a signal."""
+    stop_asked: bool
+    progress: Progress | None
+    errors: tuple[RankError, ...] = ()
+    ends: tuple[RankEnd, ...] = ()
+    memory_kills: int = 0
+    """Processes the kernel ended for lack of memory while this attempt ran."""
+
+
+def judge(evidence: Evidence, when: float) -> Exit:
+    """The attempt's end: finished, stopped on request, or failed by its first cause."""
+    progress = evidence.progress
+    step = progress.step if progress else None
+    if evidence.torchrun == 0:
+        if progress and progress.step >= progress.total_steps:
+            return _exit("finished", when, step, code=0)
+        if evidence.stop_asked:
+            return _exit("stopped", when, step, code=0)
+        total = progress.total_steps if progress else 0
+        return _exit(
+            "failed", when, step, code=0, problem=Problem("end.unfinished", "", str(step or 0), {"total": total})
+        )
+    return _failure(evidence, when, step)
+
+
+def _failure(evidence: Evidence, when: float, step: int | None) -> Exit:
+    killed = next((end for end in evidence.ends if end.exit < 0 and -end.exit not in ORDERLY_SIGNALS), None)
+    explained = [error for error in evidence.errors if error.problem and error.problem.code != "rank.peers_lost"]
+    if explained:
+        return _exit("failed", when, step, code=1, problem=explained[0].problem, rank=explained[0].rank)
+    if killed:
+        return _killed(evidence, -killed.exit, killed.rank, when, step)
+    if evidence.torchrun < 0:
+        return _killed(evidence, -evidence.torchrun, None, when, step)
+    if evidence.errors:
+        first = evidence.errors[0]
+        problem = first.problem or Problem("end.rank_error", str(first.rank), first.message)
+        return _exit("failed", when, step, code=1, problem=problem, rank=first.rank)
+    if evidence.ends:
+        end = evidence.ends[0]
+        problem = Problem("end.rank_status", str(end.rank), str(end.exit))
+        return _exit("failed", when, step, code=end.exit, problem=problem, rank=end.rank)
+    problem = Problem("end.torchrun_status", "", str(evidence.torchrun))
+    return _exit("failed", when, step, code=evidence.torchrun, problem=problem)
+
+
+def _killed(evidence: Evidence, number: int, rank: int | None, when: float, step: int | None) -> Exit:
+    """By a signal: the kernel's for lack of memory, somebody's, or the fault of the process itself."""
+    memory = number == signal.SIGKILL and evidence.memory_kills > 0
+    who = "torchrun" if rank is None else str(rank)
+    if memory:
+        problem = Problem("end.out_of_memory", "torchrun" if rank is None else f"rank {rank}")
+    elif rank is None:
+        problem = Problem("end.torchrun_killed", "", _name(number))
+    else:
+        problem = Problem("end.rank_killed", who, _name(number))
+    return _exit("failed", when, step, signal=number, problem=problem, rank=rank, out_of_memory=memory)
+
+
+def _name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return str(number)
+
+
+def _exit(outcome: Any, when: float, step: int | None, **facts: Any) -> Exit:
+    known = {"code": None, "signal": None, "out_of_memory": False} | facts
+    return Exit(outcome=outcome, when=when, written_by="supervisor", step=step, **known)
+
+
+def gather(attempt: AttemptDirectory, *, torchrun: int, stop_asked: bool, memory_kills: int) -> Evidence:
+    """What lies in the attempt's folder after its end."""
+    return Evidence(
+        torchrun=torchrun,
+        stop_asked=stop_asked,
+        progress=read_record(Progress, attempt.progress),
+        errors=_read_errors(attempt.rank_errors),
+        ends=_read_ends(attempt.rank_errors / FAILURES),
+        memory_kills=memory_kills,
+    )
+
+
+def _read_errors(folder: Path) -> tuple[RankError, ...]:
+    """The first first. A file that is torn (its writer was killed in it) says nothing."""
+    found = []
+    for path in folder.glob("*.error.json"):
+        data = _read_json(path)
+        if isinstance(data, dict) and path.name.partition(".")[0].isdecimal():
+            message = str(data.get("message", "")).strip().splitlines() or [""]
+            rank, when = int(path.name.partition(".")[0]), data.get("time")
+            problem = _read_problem(data.get("problem"))
+            found.append(RankError(rank, when if isinstance(when, int | float) else 0.0, message[-1], problem))
+    return tuple(sorted(found, key=lambda error: (error.time, error.rank)))
+
+
+def _read_ends(path: Path) -> tuple[RankEnd, ...]:
+    data = _read_json(path) if path.exists() else []
+    return tuple(RankEnd(item["rank"], item["exit"]) for item in data) if isinstance(data, list) else ()
+
+
+def _read_problem(data: Any) -> Problem | None:
+    try:
+        return Problem.from_json(data) if data else None
+    except (KeyError, TypeError):
+        return None
+
+
+def _read_json(path: Path) -> Any:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+
+
+def memory_kills() -> int:
+    """How many processes the kernel has ended so far for lack of memory, as far as can be seen from here: in our own
+    control group (version 2 or 1), else on the whole machine. Only differences mean something."""
+    return next((count for count in map(_memory_kills_in, _memory_files()) if count is not None), 0)
+
+
+def _memory_files() -> list[Path]:
+    own = Path("/proc/self/cgroup").read_text(encoding="utf-8", errors="replace").splitlines()
+    paths = {line.split(":", 2)[1]: line.split(":", 2)[2] for line in own if line.count(":") >= 2}
+    root = Path("/sys/fs/cgroup")
+    return [
+        root / paths.get("", "/").lstrip("/") / "memory.events",
+        root / "memory" / paths.get("memory", "/").lstrip("/") / "memory.oom_control",
+        root / "memory.events",
+        root / "memory" / "memory.oom_control",
+        Path("/proc/vmstat"),
+    ]
+
+
+def _memory_kills_in(path: Path) -> int | None:
+    try:
+        found = re.search(r"^oom_kill (\d+)$", path.read_text(encoding="ascii"), re.MULTILINE)
+    except OSError:
+        return None
+    return int(found[1]) if found else None
