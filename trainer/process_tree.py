@@ -11,6 +11,8 @@ from pathlib import Path
 
 PR_SET_PDEATHSIG = 1
 PR_SET_CHILD_SUBREAPER = 36
+PARENT = "BERT_TUI_PARENT"
+"""Environment variable: the id of the process that starts the ones below it."""
 PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
@@ -27,9 +29,15 @@ class Process:
 
 
 def die_with_parent() -> None:
-    """Has the kernel kill this process when its parent ends, also by kill -9. Must be called in the child's main
-    thread; it lasts over exec but not over fork, so that every generation calls it."""
+    """Has the kernel kill this process when its parent ends, also by kill -9; if that has happened already, ends here.
+
+    Lasts over exec but not over fork, so every generation calls it. The parent must start its children from its main
+    thread (the kernel looks at the thread), and name itself in the environment (:data:`PARENT`).
+    """
     _prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    parent = os.environ.get(PARENT)
+    if parent is not None and os.getppid() != int(parent):
+        os.kill(os.getpid(), signal.SIGKILL)
 
 
 def adopt_orphans() -> None:

@@ -17,7 +17,7 @@ import traceback
 from pathlib import Path
 from typing import Any
 
-from trainer.process_tree import adopt_orphans, end_family
+from trainer.process_tree import PARENT, adopt_orphans, end_family
 from trainer.spec.problem import EnvironmentRefused, Problem, RunError, SpecError
 from trainer.spec.records import Exit, to_json
 from trainer.spec.resolved import Resolved, read_resolved
@@ -185,6 +185,7 @@ def environment(attempt: AttemptDirectory, resolved: Resolved) -> dict[str, str]
     return inherited | {
         "PYTHONPATH": str(attempt.run.code),
         "PYTHONUNBUFFERED": "1",
+        PARENT: str(os.getpid()),
         "HOME": str(cache),
         "TMPDIR": str(temporary),
         "TORCHINDUCTOR_CACHE_DIR": str(cache / "inductor"),

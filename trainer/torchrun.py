@@ -7,10 +7,11 @@ ended, since its own exit status is 1 for everything.
 from __future__ import annotations
 
 import json
+import os
 import sys
 from pathlib import Path
 
-from trainer.process_tree import die_with_parent
+from trainer.process_tree import PARENT, die_with_parent
 from trainer.spec.run_directory import AttemptDirectory, write_whole
 
 FAILURES = "torchrun.json"
@@ -22,6 +23,7 @@ SHUTDOWN_SECONDS = 120
 def main(arguments: list[str]) -> int:
     """Runs the ranks to their end; 0 if all of them ended well."""
     die_with_parent()
+    os.environ[PARENT] = str(os.getpid())
     attempt, ranks = AttemptDirectory(Path(arguments[0])), int(arguments[1])
     from torch.distributed import run
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError

@@ -15,6 +15,7 @@ from trainer.spec.records import Exit, Progress, read_record
 from trainer.spec.run_directory import AttemptDirectory
 from trainer.torchrun import FAILURES
 
+UNEXPLAINED = "training.exception"
 ORDERLY_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 """What torchrun sends to the other ranks when one has failed: a consequence, never the cause."""
 
@@ -25,8 +26,12 @@ class RankError:
 
     rank: int
     time: float
-    message: str
-    problem: Problem | None
+    problem: Problem
+
+    @property
+    def explained(self) -> bool:
+        """Whether the rank knew what was wrong. A lost peer, for one, looks like any other exception."""
+        return self.problem.code != UNEXPLAINED
 
 
 @dataclass(frozen=True)
@@ -69,17 +74,16 @@ def judge(evidence: Evidence, when: float) -> Exit:
 
 def _failure(evidence: Evidence, when: float, step: int | None) -> Exit:
     killed = next((end for end in evidence.ends if end.exit < 0 and -end.exit not in ORDERLY_SIGNALS), None)
-    explained = [error for error in evidence.errors if error.problem and error.problem.code != "rank.peers_lost"]
+    explained = next((error for error in evidence.errors if error.explained), None)
     if explained:
-        return _exit("failed", when, step, code=1, problem=explained[0].problem, rank=explained[0].rank)
+        return _exit("failed", when, step, code=1, problem=explained.problem, rank=explained.rank)
     if killed:
         return _killed(evidence, -killed.exit, killed.rank, when, step)
     if evidence.torchrun < 0:
         return _killed(evidence, -evidence.torchrun, None, when, step)
     if evidence.errors:
         first = evidence.errors[0]
-        problem = first.problem or Problem("end.rank_error", str(first.rank), first.message)
-        return _exit("failed", when, step, code=1, problem=problem, rank=first.rank)
+        return _exit("failed", when, step, code=1, problem=first.problem, rank=first.rank)
     if evidence.ends:
         end = evidence.ends[0]
         problem = Problem("end.rank_status", str(end.rank), str(end.exit))
@@ -91,13 +95,12 @@ def _failure(evidence: Evidence, when: float, step: int | None) -> Exit:
 def _killed(evidence: Evidence, number: int, rank: int | None, when: float, step: int | None) -> Exit:
     """By a signal: the kernel's for lack of memory, somebody's, or the fault of the process itself."""
     memory = number == signal.SIGKILL and evidence.memory_kills > 0
-    who = "torchrun" if rank is None else str(rank)
     if memory:
         problem = Problem("end.out_of_memory", "torchrun" if rank is None else f"rank {rank}")
     elif rank is None:
         problem = Problem("end.torchrun_killed", "", _name(number))
     else:
-        problem = Problem("end.rank_killed", who, _name(number))
+        problem = Problem("end.rank_killed", str(rank), _name(number))
     return _exit("failed", when, step, signal=number, problem=problem, rank=rank, out_of_memory=memory)
 
 
@@ -131,10 +134,9 @@ def _read_errors(folder: Path) -> tuple[RankError, ...]:
     for path in folder.glob("*.error.json"):
         data = _read_json(path)
         if isinstance(data, dict) and path.name.partition(".")[0].isdecimal():
-            message = str(data.get("message", "")).strip().splitlines() or [""]
             rank, when = int(path.name.partition(".")[0]), data.get("time")
-            problem = _read_problem(data.get("problem"))
-            found.append(RankError(rank, when if isinstance(when, int | float) else 0.0, message[-1], problem))
+            problem = _read_problem(data)
+            found.append(RankError(rank, when if isinstance(when, int | float) else 0.0, problem))
     return tuple(sorted(found, key=lambda error: (error.time, error.rank)))
 
 
@@ -143,11 +145,11 @@ def _read_ends(path: Path) -> tuple[RankEnd, ...]:
     return tuple(RankEnd(item["rank"], item["exit"]) for item in data) if isinstance(data, list) else ()
 
 
-def _read_problem(data: Any) -> Problem | None:
+def _read_problem(data: dict[str, Any]) -> Problem:
     try:
-        return Problem.from_json(data) if data else None
+        return Problem.from_json(data["problem"])
     except (KeyError, TypeError):
-        return None
+        return Problem(UNEXPLAINED, "error", "", {"reason": str(data.get("message", ""))})
 
 
 def _read_json(path: Path) -> Any:

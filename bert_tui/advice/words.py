@@ -238,10 +238,6 @@ TEXTS: dict[str, Words] = {
         "Check the GPUs with nvidia-smi and the NVIDIA container toolkit, or choose fewer.",
     ),
     # the end of an attempt
-    "end.rank_error": Words(
-        "Training ended with an error in rank {where} (one of its processes): {value}.",
-        "train.log in the attempt's folder has the details.",
-    ),
     "end.rank_killed": Words(
         "Rank {where} (one of the training processes) was ended by signal {value}.",
         "If nobody did that on purpose, look at the machine's log; then resume the run.",

@@ -102,7 +102,6 @@ ENGLISH: dict[str, str] = {
     "preflight.slow": "the preflight did not end within {value} s",
     "gpu.fewer": "asked for {value} GPUs, the {where} sees {seen}",
     # the end of an attempt
-    "end.rank_error": "rank {where}: {value}",
     "end.rank_killed": "rank {where} was ended by signal {value}",
     "end.rank_status": "rank {where} ended with status {value} and left no error",
     "end.out_of_memory": "{where} was ended by the kernel: out of memory",

@@ -1,0 +1,52 @@
+"""What torchrun starts on every rank: ``python -m trainer ATTEMPT_DIR``."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+import traceback
+from pathlib import Path
+
+import torch
+
+from trainer.process_tree import die_with_parent
+from trainer.spec.problem import Problem, SpecError
+from trainer.spec.run_directory import AttemptDirectory, write_whole
+from trainer.train import train
+
+
+def main() -> None:
+    """Trains; an error is recorded for the supervisor before it ends this rank."""
+    die_with_parent()
+    attempt = AttemptDirectory(Path(sys.argv[1]).resolve())
+    try:
+        train(attempt)
+    except Exception as error:
+        _record(error, attempt.rank_errors / f"{os.environ['RANK']}.error.json")
+        raise
+
+
+def _record(error: Exception, path: Path) -> None:
+    path.parent.mkdir(exist_ok=True)
+    record = {
+        "problem": _problem(error).as_json(),
+        "message": f"{type(error).__name__}: {error}".splitlines()[0],
+        "traceback": "".join(traceback.format_exception(error)),
+        "time": time.time(),
+    }
+    write_whole(path, json.dumps(record))
+
+
+def _problem(error: Exception) -> Problem:
+    if isinstance(error, SpecError):
+        return error.problems[0]
+    reason = (str(error) or type(error).__name__).splitlines()[0]
+    if isinstance(error, torch.OutOfMemoryError | MemoryError):
+        return Problem("training.out_of_memory", type(error).__name__, "", {"reason": reason})
+    return Problem("training.exception", type(error).__name__, "", {"reason": reason})
+
+
+if __name__ == "__main__":
+    main()

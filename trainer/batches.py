@@ -1,0 +1,107 @@
+"""Rows of the data as tensors: who reads which, read ahead in a thread."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, fields
+from itertools import islice
+from typing import TypeVar
+
+import torch
+from torch import Tensor
+
+from trainer.spec.samples import Batch, RowReader
+from trainer.spec.split import Split
+
+AHEAD = 2
+"""Batches that lie ready while one is worked on."""
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class MicroBatch:
+    """b rows of s tokens that go through the model at once; ``samples.Batch`` explains the tensors."""
+
+    tokens: Tensor
+    """[b, s], int64."""
+    positions: Tensor
+    """[b, s], int64."""
+    types: Tensor
+    """[b, s], int64."""
+    segments: Tensor
+    """[b, s], int32."""
+    masked_index: Tensor
+    """[n], int64."""
+    masked_label: Tensor
+    """[n], int64."""
+    pair_index: Tensor
+    """[p], int64."""
+    swapped: Tensor
+    """[p], int64."""
+
+    def to(self, device: torch.device) -> MicroBatch:
+        """A copy on ``device``; the copying overlaps with what the device does."""
+        return MicroBatch(*(getattr(self, f.name).to(device, non_blocking=True) for f in fields(self)))
+
+    def pinned(self) -> MicroBatch:
+        """A copy in memory from which a device copies fastest."""
+        return MicroBatch(*(getattr(self, f.name).pin_memory() for f in fields(self)))
+
+
+@dataclass(frozen=True)
+class Counts:
+    """What the losses are divided by, and what is reported."""
+
+    masked: int
+    pairs: int
+    tokens: int
+    """Padding not counted."""
+
+
+@dataclass(frozen=True)
+class StepBatch:
+    """One rank's share of a global batch."""
+
+    micro_batches: tuple[MicroBatch, ...]
+    counts: Counts
+    """Of this share."""
+
+
+def positions_of_rank(first: int, rows: int, *, micro_batch: int, data_rank: int, data_size: int) -> list[range]:
+    """Which rows of ``first .. first + rows - 1`` a data-parallel rank reads, one range a micro batch.
+
+    Micro batches are dealt out in turn; together the ranks read every row once. The last one may be shorter.
+    """
+    end = first + rows
+    starts = range(first + data_rank * micro_batch, end, micro_batch * data_size)
+    return [range(start, min(start + micro_batch, end)) for start in starts]
+
+
+def read_share(reader: RowReader, split: Split, micro_batches: Sequence[range], *, pin: bool) -> StepBatch:
+    """Reads the rows at the given positions."""
+    batches = [reader.batch(split, positions) for positions in micro_batches]
+    tensors = [_as_tensors(batch) for batch in batches]
+    counts = Counts(
+        masked=sum(len(batch.masked_label) for batch in batches),
+        pairs=sum(batch.pairs_count for batch in batches),
+        tokens=sum(batch.tokens_count for batch in batches),
+    )
+    return StepBatch(tuple(tensor.pinned() if pin else tensor for tensor in tensors), counts)
+
+
+def read_ahead(read: Callable[[int], T], numbers: Iterable[int]) -> Iterator[T]:
+    """``read(number)`` for each number in order, computed in a thread before it is asked for."""
+    waiting = iter(numbers)
+    with ThreadPoolExecutor(1, thread_name_prefix="read-ahead") as pool:
+        coming: deque[Future[T]] = deque(pool.submit(read, number) for number in islice(waiting, AHEAD))
+        while coming:
+            item = coming.popleft().result()
+            coming.extend(pool.submit(read, number) for number in islice(waiting, 1))
+            yield item
+
+
+def _as_tensors(batch: Batch) -> MicroBatch:
+    return MicroBatch(*(torch.from_numpy(getattr(batch, f.name)) for f in fields(MicroBatch)))

@@ -1,0 +1,108 @@
+"""Validation: the same rows each time and at every layout, and what guessing by frequency gives on them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torch.distributed as dist
+from numpy.typing import NDArray
+
+from trainer.batches import StepBatch, positions_of_rank, read_ahead, read_share
+from trainer.learner import Learner
+from trainer.ranks import Ranks
+from trainer.spec.indexed_dataset import IndexedDataset
+from trainer.spec.preset import Preset
+from trainer.spec.records import Validation
+from trainer.spec.samples import RowReader
+from trainer.spec.split import split_documents
+from trainer.spec.vocabulary import Vocabulary
+
+UNIGRAM_TOKENS = 10_000_000
+"""At most so many tokens of the training text are counted."""
+UNIGRAM_BLOCKS = 1000
+"""Evenly spread over it where it is longer."""
+
+
+@dataclass(frozen=True)
+class ValidationSet:
+    """The rows that every validation reads: the first of the split, none twice."""
+
+    reader: RowReader
+    rows: int
+    micro_batch: int
+
+    @classmethod
+    def of(cls, reader: RowReader, preset: Preset) -> ValidationSet:
+        """What the preset asks for, as far as the split has it; 0 rows where it has none."""
+        assert isinstance(preset.train.micro_batch, int)
+        wanted = preset.train.eval_steps * preset.train.global_batch
+        return cls(reader, min(wanted, reader.rows("validation")), preset.train.micro_batch)
+
+    def share(self, ranks: Ranks) -> Iterator[StepBatch]:
+        """This rank's micro batches, one at a time."""
+        mine = positions_of_rank(
+            0, self.rows, micro_batch=self.micro_batch, data_rank=ranks.data_rank, data_size=ranks.data_size
+        )
+        pin = ranks.device.type != "cpu"
+        return read_ahead(lambda n: read_share(self.reader, "validation", [mine[n]], pin=pin), range(len(mine)))
+
+
+@torch.no_grad()
+def validate(learner: Learner, data: ValidationSet, step: int, unigram_loss: float | None) -> Validation:
+    """Losses and accuracies over the validation set, the same on every rank."""
+    learner.model.eval()
+    device = learner.ranks.device
+    # lm loss, its correct guesses, masked tokens, sop loss, its correct guesses, pairs
+    sums = torch.zeros(6, dtype=torch.float64, device=device)
+    for batch in data.share(learner.ranks):
+        losses = learner.losses(batch.micro_batches[0].to(device))
+        sums[0] += losses.words.loss
+        sums[1] += losses.words.correct
+        sums[2] += batch.counts.masked
+        if losses.order is not None and losses.order_correct is not None:
+            sums[3] += losses.order
+            sums[4] += losses.order_correct
+            sums[5] += batch.counts.pairs
+    dist.all_reduce(sums, group=learner.ranks.data_group)
+    lm, lm_correct, masked, sop, sop_correct, pairs = sums.tolist()
+    return Validation(
+        step=step,
+        lm_loss=lm / max(masked, 1),
+        sop_loss=sop / pairs if pairs else None,
+        unigram_loss=unigram_loss,
+        masked_accuracy=lm_correct / max(masked, 1),
+        sop_accuracy=sop_correct / pairs if pairs else None,
+    )
+
+
+def unigram_loss(dataset: IndexedDataset, split: str, vocabulary: Vocabulary, data: ValidationSet) -> float:
+    """Nats a target of the validation set when each piece is guessed with its frequency in the training text.
+
+    Every piece is counted once more than it was seen, so that none is impossible.
+    """
+    counts = 1.0 + _piece_counts(dataset, split, vocabulary)
+    nats = np.log(counts.sum()) - np.log(counts)  # [vocabulary]
+    total = targets = 0.0
+    for first in range(0, data.rows, data.micro_batch):
+        rows = range(first, min(first + data.micro_batch, data.rows))
+        labels = data.reader.batch("validation", rows).masked_label
+        total += math.fsum(nats[labels])
+        targets += len(labels)
+    return total / max(targets, 1.0)
+
+
+def _piece_counts(dataset: IndexedDataset, split: str, vocabulary: Vocabulary) -> NDArray[np.int64]:
+    """[vocabulary]: how often each piece stands in the training documents, or in blocks evenly spread over them."""
+    documents = split_documents(split, dataset.document_count)["train"]
+    text = dataset.sentences(int(dataset.documents[documents.start]), int(dataset.documents[documents.stop]))
+    counts = np.zeros(vocabulary.size, dtype=np.int64)
+    block = UNIGRAM_TOKENS // UNIGRAM_BLOCKS
+    stride = max(block, len(text) // UNIGRAM_BLOCKS)
+    for start in range(0, len(text), stride):
+        counts += np.bincount(text[start : start + block], minlength=vocabulary.size)
+    counts[[vocabulary.pad, vocabulary.cls, vocabulary.sep]] = 0  # are never guessed
+    return counts

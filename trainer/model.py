@@ -1,0 +1,208 @@
+"""BERT with masked-language-model and sentence-order heads, in the layer order of Megatron-LM.
+
+Norms stand before each block and after the last layer, none after the embeddings (``megatron.core.models.bert``;
+Hugging Face's twin is ``MegatronBertForPreTraining``). Shapes: b rows, s tokens a row, h hidden, n masked tokens of the
+batch, p sentence pairs of it, v rows of the word table on this rank.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from trainer.attention import attend, same_sample
+from trainer.batches import MicroBatch
+from trainer.layers import LayerNorm, Linear, Table, WordTable, local
+from trainer.random_streams import RandomStreams
+from trainer.spec.sizing import Shape
+
+NORM_EPSILON = 1e-5
+"""Megatron-LM's."""
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """What the heads say."""
+
+    word_logits: Tensor
+    """[n, v]: this rank's slice of the vocabulary."""
+    order_logits: Tensor | None
+    """[p, 2]: pairs in their order, pairs swapped."""
+
+
+class Bert(nn.Module):
+    """The whole model."""
+
+    def __init__(self, shape: Shape, *, dropout: float, sentence_order: bool, streams: RandomStreams) -> None:
+        super().__init__()
+        self.embeddings = Embeddings(shape, dropout)
+        self.layers = nn.ModuleList(Layer(shape, dropout, streams) for _ in range(shape.layers))
+        self.final_norm = LayerNorm(shape.hidden, eps=NORM_EPSILON)
+        self.word_head = WordHead(shape)
+        self.order_head = OrderHead(shape) if sentence_order else None
+
+    def forward(self, batch: MicroBatch) -> Outputs:
+        """Logits of the masked tokens and of the pairs."""
+        visible = same_sample(batch.segments)  # [b, 1, s, s]
+        hidden = self.embeddings(batch.tokens, batch.positions, batch.types)  # [b, s, h]
+        for layer in self.layers:
+            hidden = layer(hidden, visible)
+        hidden = self.final_norm(hidden).flatten(0, 1)  # [b*s, h]
+        # The output layer is the largest product of a small BERT; only masked tokens need it.
+        masked = hidden.index_select(0, batch.masked_index)  # [n, h]
+        word_logits = self.word_head(masked, self.embeddings.words.weight)
+        if self.order_head is None:
+            return Outputs(word_logits, None)
+        return Outputs(word_logits, self.order_head(hidden.index_select(0, batch.pair_index)))
+
+
+class Embeddings(nn.Module):
+    """Words, positions and token types, added."""
+
+    def __init__(self, shape: Shape, dropout: float) -> None:
+        super().__init__()
+        self.words = WordTable(shape.padded_vocab, shape.hidden)
+        self.positions = Table(shape.sequence_length, shape.hidden)
+        self.types = Table(2, shape.hidden)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, tokens: Tensor, positions: Tensor, types: Tensor) -> Tensor:
+        """[b, s] each -> [b, s, h]."""
+        vectors: Tensor = self.words(tokens) + self.positions(positions) + self.types(types)
+        dropped: Tensor = self.dropout(vectors)
+        return dropped
+
+
+class Layer(nn.Module):
+    """Attention, then a two-layer perceptron, each behind its norm and beside a residual path."""
+
+    def __init__(self, shape: Shape, dropout: float, streams: RandomStreams) -> None:
+        super().__init__()
+        self.attention_norm = LayerNorm(shape.hidden, eps=NORM_EPSILON)
+        self.attention = Attention(shape, dropout, streams)
+        self.mlp_norm = LayerNorm(shape.hidden, eps=NORM_EPSILON)
+        self.mlp = Mlp(shape.hidden)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, hidden: Tensor, visible: Tensor) -> Tensor:
+        """[b, s, h] -> [b, s, h]."""
+        hidden = hidden + self.dropout(self.attention(self.attention_norm(hidden), visible))
+        dropped: Tensor = self.dropout(self.mlp(self.mlp_norm(hidden)))
+        return hidden + dropped
+
+
+class Attention(nn.Module):
+    """Self-attention within samples. A rank holds some of the heads, whole."""
+
+    def __init__(self, shape: Shape, dropout: float, streams: RandomStreams) -> None:
+        super().__init__()
+        self.head_width = shape.hidden // shape.heads
+        # Rows ordered (head, query|key|value, width): a slice of them is a set of whole heads at every tensor size.
+        self.query_key_value = Linear(shape.hidden, 3 * shape.hidden)
+        self.output = Linear(shape.hidden, shape.hidden)
+        self.dropout = dropout
+        self.streams = streams
+
+    def forward(self, hidden: Tensor, visible: Tensor) -> Tensor:
+        """[b, s, h] and [b, 1, s, s] -> [b, s, h]."""
+        rows, length = hidden.shape[:2]
+        projected = self.query_key_value(hidden)  # [b, s, 3h/t]
+        heads = projected.view(rows, length, -1, 3, self.head_width).transpose(1, 2)  # [b, heads/t, s, 3, d]
+        query, key, value = heads.unbind(3)
+        if self.training and self.dropout > 0:
+            with self.streams.sliced():
+                context = attend(query, key, value, visible, self.dropout)
+        else:
+            context = attend(query, key, value, visible, 0.0)
+        output: Tensor = self.output(context.transpose(1, 2).flatten(2))
+        return output
+
+
+class Mlp(nn.Module):
+    """h -> 4h -> h."""
+
+    def __init__(self, hidden: int) -> None:
+        super().__init__()
+        self.widen = Linear(hidden, 4 * hidden)
+        self.output = Linear(4 * hidden, hidden)
+
+    def forward(self, hidden: Tensor) -> Tensor:
+        """[b, s, h] -> [b, s, h]."""
+        output: Tensor = self.output(F.gelu(self.widen(hidden)))
+        return output
+
+
+class WordHead(nn.Module):
+    """Guesses masked words; its output layer is the word table itself, passed in, so that it cannot come untied."""
+
+    def __init__(self, shape: Shape) -> None:
+        super().__init__()
+        self.dense = Linear(shape.hidden, shape.hidden)
+        self.norm = LayerNorm(shape.hidden, eps=NORM_EPSILON)
+        self.decoder = Decoder(shape.padded_vocab)
+
+    def forward(self, masked: Tensor, table: Tensor) -> Tensor:
+        """[n, h] -> [n, v]."""
+        logits: Tensor = self.decoder(self.norm(F.gelu(self.dense(masked))), table)
+        return logits
+
+
+class Decoder(nn.Module):
+    """Vectors to one logit a row of the word table."""
+
+    def __init__(self, rows: int) -> None:
+        super().__init__()
+        self.bias = nn.Parameter(torch.empty(rows))
+
+    def forward(self, vectors: Tensor, table: Tensor) -> Tensor:
+        """[n, h] and [rows, h] -> [n, v]."""
+        return F.linear(vectors, local(table), local(self.bias))
+
+
+class OrderHead(nn.Module):
+    """Tells from a sample's first token whether its two sentences were swapped."""
+
+    def __init__(self, shape: Shape) -> None:
+        super().__init__()
+        self.pooler = Linear(shape.hidden, shape.hidden)
+        self.output = Linear(shape.hidden, 2)
+
+    def forward(self, first: Tensor) -> Tensor:
+        """[p, h] -> [p, 2]."""
+        logits: Tensor = self.output(torch.tanh(self.pooler(first)))
+        return logits
+
+
+@torch.no_grad()
+def initialise(model: Bert, shape: Shape, *, std: float, seed: int) -> None:
+    """First weights as Megatron's: N(0, std), the projections back to h N(0, std/sqrt(2 layers)), biases 0, norms 1.
+
+    Each parameter is drawn whole from a seed of its own and then cut, so that every layout starts from the same model
+    and no rank ever holds more than one whole parameter.
+    """
+    for number, (name, parameter) in enumerate(model.named_parameters()):
+        part = local(parameter)
+        if name.endswith("bias"):
+            part.zero_()
+        elif "norm" in name:
+            part.fill_(1.0)
+        else:
+            back_to_hidden = ".attention.output." in name or ".mlp.output." in name
+            scale = std / math.sqrt(2 * shape.layers) if back_to_hidden else std
+            generator = torch.Generator(part.device).manual_seed((seed << 20) + number)
+            whole = torch.empty(parameter.shape, dtype=torch.float32, device=part.device)
+            part.copy_(_cut(whole.normal_(0.0, scale, generator=generator), parameter))
+
+
+def _cut(whole: Tensor, parameter: Tensor) -> Tensor:
+    """The part of ``whole`` that ``parameter`` holds on this rank."""
+    for mesh_dimension, placement in enumerate(getattr(parameter, "placements", ())):
+        if placement.is_shard():
+            mesh = parameter.device_mesh  # type: ignore[attr-defined]
+            pieces = whole.chunk(mesh.size(mesh_dimension), placement.dim)
+            whole = pieces[mesh.get_local_rank(mesh_dimension)]
+    return whole

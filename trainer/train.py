@@ -1,0 +1,180 @@
+"""The training of one attempt, from ``attempt.toml`` to the last checkpoint."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from trainer import checkpoint
+from trainer.agreement import Header, PendingHeader
+from trainer.batches import StepBatch, positions_of_rank, read_ahead, read_share
+from trainer.checkpoint import Identity, Position
+from trainer.evaluate import ValidationSet, unigram_loss, validate
+from trainer.learner import Learner, PendingResult
+from trainer.optimizer import learning_rate
+from trainer.ranks import Ranks, joined
+from trainer.report import Reporter, StepReport
+from trainer.spec.indexed_dataset import IndexedDataset
+from trainer.spec.preset import Preset
+from trainer.spec.problem import EnvironmentRefused, Problem, TrainingError
+from trainer.spec.resolved import Resolved, read_resolved
+from trainer.spec.run_directory import AttemptDirectory
+from trainer.spec.sample_index import SampleIndex
+from trainer.spec.samples import RowReader
+from trainer.spec.sizing import shape_of
+from trainer.spec.vocabulary import read_vocabulary
+
+BAD_STEPS_IN_A_ROW = 20
+"""So many steps without finite loss and gradients end the training."""
+
+
+def train(attempt: AttemptDirectory) -> None:
+    """Trains until the last step, or until the operator asks to stop. Every rank calls it.
+
+    Raises:
+        SpecError: something does not fit; the problems say what.
+    """
+    preset, resolved = read_resolved(attempt.preset)
+    _check_world(preset, resolved)
+    with joined(resolved.device, preset.parallel.tensor) as ranks, _reporter(attempt, preset, ranks) as reporter:
+        Training(attempt, preset, resolved, ranks, reporter).run()
+
+
+class Training:
+    """The loop and what it works on."""
+
+    def __init__(
+        self, attempt: AttemptDirectory, preset: Preset, resolved: Resolved, ranks: Ranks, reporter: Reporter
+    ) -> None:
+        self.attempt, self.preset, self.ranks, self.reporter = attempt, preset, ranks, reporter
+        vocabulary = read_vocabulary(attempt.run.vocabulary)
+        dataset = IndexedDataset(Path(resolved.data_prefix))
+        index = SampleIndex.open(Path(resolved.sample_index))
+        self.reader = RowReader(dataset, index, vocabulary, preset.data, preset.model.sequence_length)
+        self.learner = Learner(shape_of(preset.model, vocabulary.size), preset, ranks)
+        self.identity = Identity.of(
+            self.learner, data_fingerprint=resolved.data_fingerprint, vocab_sha256=resolved.vocab_sha256
+        )
+        self.validation = ValidationSet.of(self.reader, preset)
+        self.unigram_loss: float | None = None
+        if ranks.rank == 0 and self.validation.rows:
+            self.unigram_loss = unigram_loss(dataset, preset.data.split, vocabulary, self.validation)
+        self.position = Position()
+        self.saved_step: int | None = None
+
+    def run(self) -> None:
+        """Batch, forward and backward, clip, step, report."""
+        train, last = self.preset.train, self._last_step()
+        self._resume()
+        self.reporter.phase("train")
+        previous: PendingResult | None = None
+        for batch, header in self._batches():
+            if header.wishes.save or header.wishes.stop:
+                self._save()
+            if header.wishes.stop:
+                break
+            began = time.monotonic()
+            self._advance(header)
+            step = self.position.step
+            result = self.learner.learn(step, batch.micro_batches, header.counts)
+            self.reporter.stepped(StepReport(self.position, header.counts, learning_rate(train, step), began, result))
+            _stop_if_lost(previous)  # the step before: asking for this one would wait for the device
+            previous = result
+            if step % train.eval_every == 0 or step == last:
+                self._validate()
+            if step % self.preset.checkpoint.every == 0 or step == last:
+                self._save()
+        _stop_if_lost(previous)
+        self.reporter.phase("end")
+
+    def _last_step(self) -> int:
+        assert self.preset.train.steps is not None
+        return self.preset.train.steps
+
+    def _resume(self) -> None:
+        found = checkpoint.find(self.attempt)
+        if found is not None:
+            self.reporter.phase("resume")
+            self.position = checkpoint.load(self.learner, found, self.identity)
+            self.saved_step = found.step
+            self.reporter.resumed(self.position)
+
+    def _batches(self) -> Iterator[tuple[StepBatch, Header]]:
+        """Each step's share and header; the header travels while the step before is computed."""
+        coming: tuple[StepBatch, PendingHeader] | None = None
+        for batch in read_ahead(self._share_of_row, self._first_rows()):
+            header = PendingHeader(self.ranks, batch.counts, self.reporter.wishes())
+            if coming is not None:
+                yield coming[0], coming[1].wait()
+            coming = batch, header
+        if coming is not None:
+            yield coming[0], coming[1].wait()
+
+    def _first_rows(self) -> range:
+        """The row of the training split with which each remaining step begins."""
+        rows, each = self.position.rows, self.preset.train.global_batch
+        return range(rows, rows + (self._last_step() - self.position.step) * each, each)
+
+    def _share_of_row(self, first: int) -> StepBatch:
+        """This rank's share of the global batch that begins with row ``first``."""
+        train, ranks = self.preset.train, self.ranks
+        assert isinstance(train.micro_batch, int)
+        mine = positions_of_rank(
+            first, train.global_batch,
+            micro_batch=train.micro_batch, data_rank=ranks.data_rank, data_size=ranks.data_size,
+        )  # fmt: skip
+        return read_share(self.reader, "train", mine, pin=ranks.device.type != "cpu")
+
+    def _advance(self, header: Header) -> None:
+        old, counts = self.position, header.counts
+        self.position = Position(
+            step=old.step + 1,
+            rows=old.rows + self.preset.train.global_batch,
+            pairs=old.pairs + counts.pairs,
+            tokens=old.tokens + counts.tokens,
+        )
+
+    def _validate(self) -> None:
+        if not self.validation.rows:
+            return
+        self.reporter.phase("validate")
+        began = time.monotonic()
+        validation = validate(self.learner, self.validation, self.position.step, self.unigram_loss)
+        self.reporter.validated(validation, time.monotonic() - began)
+        self.reporter.phase("train")
+
+    def _save(self) -> None:
+        if self.saved_step == self.position.step:
+            return
+        self.reporter.phase("save")
+        began = time.monotonic()
+        folder, keep = self.attempt.run.checkpoints, self.preset.checkpoint.keep_last
+        checkpoint.save(self.learner, self.position, self.identity, folder, keep)
+        self.saved_step = self.position.step
+        self.reporter.saved(self.position.step, time.monotonic() - began)
+        self.reporter.phase("train")
+
+
+def _stop_if_lost(result: PendingResult | None) -> None:
+    if result is None:
+        return
+    seen = result.wait()
+    if seen.bad_in_row >= BAD_STEPS_IN_A_ROW:
+        facts = {"steps": seen.bad_in_row, "grad_norm": seen.grad_norm}
+        raise TrainingError(Problem("training.not_finite", "train.learning_rate", str(seen.lm_loss), facts))
+
+
+def _check_world(preset: Preset, resolved: Resolved) -> None:
+    started = int(os.environ["WORLD_SIZE"])
+    if started != resolved.ranks or started % preset.parallel.tensor:
+        raise EnvironmentRefused(Problem("layout.devices", "torchrun", str(resolved.ranks), {"devices": started}))
+
+
+def _reporter(attempt: AttemptDirectory, preset: Preset, ranks: Ranks) -> Reporter:
+    if ranks.rank != 0:
+        return Reporter()
+    from trainer.report_files import FileReporter  # brings in TensorBoard, which takes a second; one rank needs it
+
+    return FileReporter(attempt, preset, ranks)
