@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.lib.format import open_memmap
 from numpy.typing import NDArray
 
 from trainer.spec.indexed_dataset import IndexedDataset, dataset_paths
@@ -82,10 +83,10 @@ class SampleIndex:
                 folder=folder,
                 sequence_length=meta["sequence_length"],
                 summary={split: SplitSummary(**meta["splits"][split]) for split in SPLITS},
-                pairs={split: np.load(folder / f"{split}-pairs.npy", mmap_mode="r") for split in SPLITS},
-                rows={split: np.load(folder / f"{split}-rows.npy", mmap_mode="r") for split in SPLITS},
+                pairs={split: open_memmap(folder / f"{split}-pairs.npy", mode="r") for split in SPLITS},
+                rows={split: open_memmap(folder / f"{split}-rows.npy", mode="r") for split in SPLITS},
             )
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (OSError, EOFError, ValueError, KeyError, TypeError) as error:
             raise DatasetError(Problem("index.unreadable", str(folder), "", {"reason": str(error)})) from error
 
 

@@ -75,7 +75,7 @@ class RowReader:
             facts = {"expected": sequence_length}
             raise DatasetError(Problem("index.length", str(index.folder), str(index.sequence_length), facts))
         self._dataset = dataset
-        self._index = index
+        self.index = index
         self._vocabulary = vocabulary
         self._data = data
         self._length = sequence_length
@@ -83,7 +83,7 @@ class RowReader:
 
     def rows(self, split: Split) -> int:
         """Rows of one epoch."""
-        return len(self._index.rows[split]) - 1
+        return len(self.index.rows[split]) - 1
 
     def batch(self, split: Split, positions: ArrayLike) -> Batch:
         """The rows at ``positions`` [b] of the endless stream of epochs.
@@ -95,7 +95,7 @@ class RowReader:
         """
         wanted = np.asarray(positions, dtype=np.int64)
         if not self.rows(split):
-            raise DatasetError(Problem("index.no_rows", str(self._index.folder), split))
+            raise DatasetError(Problem("index.no_rows", str(self.index.folder), split))
         epochs, rows = np.divmod(wanted, self.rows(split))
         if split == "train":
             rows = self._shuffled(epochs, rows)
@@ -123,7 +123,7 @@ class RowReader:
         self, split: Split, rows: NDArray[np.int64], epochs: NDArray[np.int64]
     ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
         """Of each pair in the rows, [p]: its number, its epoch, its row in the batch, its number in the row."""
-        borders = self._index.rows[split]
+        borders = self.index.rows[split]
         first, counts = borders[rows], borders[rows + 1] - borders[rows]
         row_of_pair = np.repeat(np.arange(len(rows)), counts)
         within = np.arange(len(row_of_pair)) - np.repeat(np.cumsum(counts) - counts, counts)
@@ -150,7 +150,7 @@ class RowReader:
         draws: _Draws,
     ) -> _Samples:
         """Cuts each pair in two, swaps, trims to the target and finds its place in the row."""
-        first, end, target = self._index.pairs[split][pairs].astype(np.int64).T
+        first, end, target = self.index.pairs[split][pairs].astype(np.int64).T
         starts, lengths = self._segments(first, end, draws.border)
         swapped = draws.swap < SWAP_PROBABILITY if self._data.sentence_order else np.zeros(len(pairs), dtype=np.bool_)
         starts[swapped], lengths[swapped] = starts[swapped, ::-1], lengths[swapped, ::-1]
