@@ -22,6 +22,8 @@ class MinMaxBins:
         self._width = 1
         self._low: Floats = np.full(BINS, np.inf)
         self._high: Floats = np.full(BINS, -np.inf)
+        self._sum: Floats = np.zeros(BINS)
+        self._count: Integers = np.zeros(BINS, dtype=np.int64)  # finite values
         self._seen = np.zeros(BINS, dtype=np.bool_)
 
     def add(self, steps: Integers, values: Floats) -> None:
@@ -41,12 +43,14 @@ class MinMaxBins:
         high = np.maximum.reduceat(np.where(finite, values, -np.inf), starts)
         self._low[where] = np.minimum(self._low[where], low)
         self._high[where] = np.maximum(self._high[where], high)
+        self._sum[where] += np.add.reduceat(np.where(finite, values, 0.0), starts)
+        self._count[where] += np.add.reduceat(finite.astype(np.int64), starts)
         self._seen[where] = True
 
     def forget_from(self, step: int) -> int:
         """Forgets the bins from the one of ``step`` on; gives the first step forgotten."""
         first = min(step // self._width, BINS)
-        self._low[first:], self._high[first:], self._seen[first:] = np.inf, -np.inf, False
+        self._clear(first)
         return first * self._width
 
     def series(self, most: int) -> Series:
@@ -58,16 +62,29 @@ class MinMaxBins:
         low = self._low.reshape(-1, group).min(axis=1)
         high = self._high.reshape(-1, group).max(axis=1)
         where = np.flatnonzero(self._seen.reshape(-1, group).any(axis=1))
-        gap = low[where] > high[where]
+        total, count = (
+            self._sum.reshape(-1, group).sum(axis=1)[where],
+            self._count.reshape(-1, group).sum(axis=1)[where],
+        )
+        gap = count == 0
         low, high = np.where(gap, np.nan, low[where]), np.where(gap, np.nan, high[where])
+        with np.errstate(over="ignore", invalid="ignore"):
+            mean = np.clip(total / np.where(gap, np.nan, count), low, high)
         width = self._width * group
-        rows = zip((where * width).tolist(), low.tolist(), high.tolist(), strict=True)
+        rows = zip((where * width).tolist(), low.tolist(), high.tolist(), mean.tolist(), strict=True)
         return Series(width, tuple(Bin(*row) for row in rows))
 
     def _merge_pairs(self) -> None:
         half = BINS // 2
         self._low[:half] = self._low.reshape(-1, 2).min(axis=1)
         self._high[:half] = self._high.reshape(-1, 2).max(axis=1)
+        self._sum[:half] = self._sum.reshape(-1, 2).sum(axis=1)
+        self._count[:half] = self._count.reshape(-1, 2).sum(axis=1)
         self._seen[:half] = self._seen.reshape(-1, 2).any(axis=1)
-        self._low[half:], self._high[half:], self._seen[half:] = np.inf, -np.inf, False
+        self._clear(half)
         self._width *= 2
+
+    def _clear(self, first: int) -> None:
+        """Empties the bins from ``first`` on."""
+        self._low[first:], self._high[first:] = np.inf, -np.inf
+        self._sum[first:], self._count[first:], self._seen[first:] = 0.0, 0, False

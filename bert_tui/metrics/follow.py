@@ -76,7 +76,7 @@ class MetricsFollower:
         steps, values = self._recent[:, self._step_position], self._recent[:, position]
         kept = np.isfinite(values) if not CURVES[column] else np.ones(len(values), dtype=np.bool_)
         values = np.where(np.isfinite(values), values, np.nan)[kept]
-        return Series(1, tuple(Bin(int(s), v, v) for s, v in zip(steps[kept], values.tolist(), strict=True)))
+        return Series(1, tuple(Bin(int(s), v, v, v) for s, v in zip(steps[kept], values.tolist(), strict=True)))
 
     def last(self, column: str) -> float | None:
         """The newest value of a column that is finite, among the last :data:`RECENT`."""

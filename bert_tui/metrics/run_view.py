@@ -11,6 +11,7 @@ from bert_tui.metrics.log_tail import LogTail
 from bert_tui.metrics.probing import PatientProbe
 from bert_tui.metrics.snapshot import Losses, RunFacts, Saved, Snapshot
 from bert_tui.metrics.telemetry import HostReader, NodeReadings, TelemetryFollower
+from bert_tui.presets import find_preset
 from bert_tui.processes import host_name
 from bert_tui.runs.heartbeat import HeartbeatWatch
 from bert_tui.runs.state import RunView, state_of
@@ -88,7 +89,7 @@ class RunWatcher:
 
     def _facts_of_request(self) -> RunFacts:
         try:
-            return _facts(read_preset(self.run.request, lambda name: Path(name)), "", self.run.id)
+            return _facts(read_preset(self.run.request, find_preset), "", self.run.id)
         except (SpecError, OSError):
             return RunFacts()
 

@@ -9,12 +9,13 @@ from typing import NamedTuple
 
 
 class Bin(NamedTuple):
-    """A stretch of steps with the lowest and the highest value in it; both NaN where no value was finite."""
+    """A stretch of steps: the lowest, the highest and the mean value in it, all NaN where none was finite."""
 
     step: int
     """The first step of the stretch."""
     low: float
     high: float
+    mean: float
 
     @property
     def is_gap(self) -> bool:

@@ -73,7 +73,7 @@ class Curve(Rows):
             elif line.kind == "validation":
                 raster.marks(line.series, line.kind)
             else:
-                raster.line(line.series, line.kind)
+                raster.line(line.series, line.kind, spread="faint")
         body = raster.cells(ascii_only=glyphs().ascii_only)
         labelled = [[*label, *row] for label, row in zip(self._labels(self._y, height - 2), body, strict=True)]
         return [self._legend(width), *labelled, self._step_labels(width)]
@@ -89,8 +89,9 @@ class Curve(Rows):
         signs = {"training": "", "validation": "● " if rich else "o ", "baseline": "╌ " if rich else "- "}
         cells: list[Cell] = [(character, "title") for character in self._title]
         for line in self._lines:
-            if line.series.bins or line.level is not None:
-                cells += [(character, line.kind) for character in f"  {signs[line.kind]}{line.label}"]
+            label = f"  {signs[line.kind]}{line.label}"
+            if line.label and (line.series.bins or line.level is not None) and len(cells) + len(label) <= width:
+                cells += [(character, line.kind) for character in label]
         return (cells + [(" ", "")] * width)[:width]
 
     def _labels(self, axis: Axis, rows: int) -> list[list[Cell]]:
@@ -108,10 +109,10 @@ class Curve(Rows):
         ]
 
     def _step_labels(self, width: int) -> list[Cell]:
-        left, right = f"{self._x.low:,.0f}", f"step {self._x.high:,.0f}"
-        middle = f"{(self._x.low + self._x.high) / 2:,.0f}"
         inner = width - LABEL_WIDTH
-        text = left + middle.center(inner - 2 * len(right)).rjust(inner - len(right) - len(left)) + right
+        left, right = f"{self._x.low:,.0f}", f"step {self._x.high:,.0f}"
+        middle = f"{(self._x.low + self._x.high) / 2:,.0f}" if inner >= 36 else ""
+        text = (left.ljust(inner // 2 - len(middle) // 2) + middle).ljust(inner - len(right)) + right
         corner = f"{glyphs().corner:>{LABEL_WIDTH}}"
         return [(character, "muted") for character in (corner + text)[:width].ljust(width)]
 

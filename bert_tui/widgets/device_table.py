@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from bert_tui.metrics.sentences import size
 from bert_tui.metrics.telemetry import NodeReadings
 from bert_tui.widgets.glyphs import glyphs
 from bert_tui.widgets.rows import Row, Rows
@@ -41,7 +40,7 @@ def _gpu_row(prefix: str, gpu: GpuReading) -> Row:
     name = gpu.name.removeprefix("NVIDIA ")[:18]
     parts = [
         _percent(gpu.utilization),
-        f"{_gigabytes(gpu.memory_used)}/{_gigabytes(gpu.memory_total)} GB",
+        f"{_gib(gpu.memory_used)}/{_gib(gpu.memory_total)} GiB",
         "  - W" if gpu.power is None else f"{gpu.power:3.0f} W",
         "  -" if gpu.temperature is None else f"{gpu.temperature:3.0f} {glyphs().degree}C",
     ]
@@ -55,12 +54,12 @@ def _gpu_row(prefix: str, gpu: GpuReading) -> Row:
 def _host_row(prefix: str, reading: Telemetry, recorded: bool) -> Row:
     busy = sum(reading.cores) / max(1, len(reading.cores))
     text = f"{_percent(busy)} of {len(reading.cores)} cores  "
-    text += f"memory {size(reading.memory_used)} of {size(reading.memory_total)}"
+    text += f"memory {_gib(reading.memory_used).strip()} of {_gib(reading.memory_total).strip()} GiB"
     if reading.run_cpu is not None and reading.run_memory is not None:
-        text += f"  this run {reading.run_cpu / 100:.1f} cores, {size(reading.run_memory)}"
+        text += f"  run: {reading.run_cpu / 100:.1f} cores, {_gib(reading.run_memory).strip()} GiB"
     elif not recorded:
         text += "  (this machine)"
-    return ((f"{prefix}CPU ", ""), (_bar(busy), "training"), (f" {text}", ""))
+    return ((f"{prefix}CPU ", ""), (_bar(busy)[::2], "training"), (f" {text}", ""))
 
 
 def _bar(percent: float | None) -> str:
@@ -73,5 +72,5 @@ def _percent(value: float | None) -> str:
     return "  - %" if value is None else f"{value:3.0f} %"
 
 
-def _gigabytes(amount: int | None) -> str:
-    return "   -" if amount is None else f"{amount / 1e9:4.1f}"
+def _gib(amount: int | None) -> str:
+    return "   -" if amount is None else f"{amount / 2**30:4.1f}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import NamedTuple
 
 from bert_tui.metrics.series import Axis, Series
 
@@ -13,8 +14,15 @@ DOTS_WIDE, DOTS_HIGH = 2, 4
 _BRAILLE = ((0x01, 0x02, 0x04, 0x40), (0x08, 0x10, 0x20, 0x80))  # [column][row of dots from the top]
 _UPPER, _LOWER = 0x01 | 0x02 | 0x08 | 0x10, 0x04 | 0x40 | 0x20 | 0x80
 
-Span = tuple[int, float, float]
-"""A column of dots, and the lowest and highest position (0 to 1) in it."""
+
+class Span(NamedTuple):
+    """What falls on one column of dots, as positions from 0 (bottom) to 1 (top)."""
+
+    column: int
+    low: float
+    high: float
+    mean: float
+    bins: int = 1
 
 
 class Raster:
@@ -27,6 +35,7 @@ class Raster:
         self._owner = [[""] * columns for _ in range(rows)]
         self._marks: dict[tuple[int, int], str] = {}
         self._rules: dict[int, str] = {}
+        self._spread = ""
 
     def rule(self, value: float, name: str) -> None:
         """A dashed line at a value, beneath everything."""
@@ -34,20 +43,26 @@ class Raster:
         if 0 <= position <= 1:
             self._rules[self._row(position) // DOTS_HIGH] = name
 
-    def line(self, series: Series, name: str) -> None:
-        """A joined line, broken at gaps; a bin is as high as its values reach."""
-        for piece in self._pieces(series):
+    def line(self, series: Series, name: str, *, spread: str) -> None:
+        """The means, joined, broken at gaps; and as dots above and below them how far the values reach."""
+        self._spread = spread
+        pieces = list(self._pieces(series))
+        for span in (span for piece in pieces for span in piece):
+            self._dot(span.column, self._row(span.low), spread)
+            self._dot(span.column, self._row(span.high), spread)
+        for piece in pieces:
             before: Span | None = None
             for span in piece:
                 for column, low, high in _joined(before, span):
-                    self._column(column, low, high, name)
+                    for row in range(self._row(high), self._row(low) + 1):
+                        self._dot(column, row, name)
                 before = span
 
     def marks(self, series: Series, name: str) -> None:
         """A mark at the middle of each bin, on top of every line."""
         for piece in self._pieces(series):
-            for column, low, high in piece:
-                self._marks[column // DOTS_WIDE, self._row((low + high) / 2) // DOTS_HIGH] = name
+            for span in piece:
+                self._marks[span.column // DOTS_WIDE, self._row(span.mean) // DOTS_HIGH] = name
 
     def cells(self, *, ascii_only: bool) -> list[list[Cell]]:
         """Row by row, from the top."""
@@ -56,7 +71,8 @@ class Raster:
     def _cell(self, column: int, row: int, ascii_only: bool) -> Cell:
         if (mark := self._marks.get((column, row))) is not None:
             return ("o" if ascii_only else "●", mark)
-        if dots := self._dots[row][column]:
+        spread_only = self._owner[row][column] == self._spread
+        if (dots := self._dots[row][column]) and not (ascii_only and spread_only):
             return (_ascii(dots) if ascii_only else chr(0x2800 + dots), self._owner[row][column])
         if (rule := self._rules.get(row)) is not None and column % 2 == 0:
             return ("-" if ascii_only else "╌", rule)
@@ -73,44 +89,41 @@ class Raster:
                 piece = []
             elif 0 <= position <= 1:
                 column = round(position * (self._columns * DOTS_WIDE - 1))
-                low, high = self._y.position(item.low), self._y.position(item.high)
-                if piece and piece[-1][0] == column:
-                    low, high = min(low, piece[-1][1]), max(high, piece[-1][2])
-                    piece.pop()
-                piece.append((column, low, high))
+                low, high, mean = (self._y.position(value) for value in (item.low, item.high, item.mean))
+                span = Span(column, low, high, mean)
+                if piece and piece[-1].column == column:
+                    span = _merged(piece.pop(), span)
+                piece.append(span)
         if piece:
             yield piece
 
-    def _column(self, column: int, low: float, high: float, name: str) -> None:
-        for dot in range(self._row(high), self._row(low) + 1):
-            row = dot // DOTS_HIGH
-            self._dots[row][column // DOTS_WIDE] |= _BRAILLE[column % DOTS_WIDE][dot % DOTS_HIGH]
-            self._owner[row][column // DOTS_WIDE] = name
+    def _dot(self, column: int, dot: int, name: str) -> None:
+        row = dot // DOTS_HIGH
+        self._dots[row][column // DOTS_WIDE] |= _BRAILLE[column % DOTS_WIDE][dot % DOTS_HIGH]
+        self._owner[row][column // DOTS_WIDE] = name
 
     def _row(self, position: float) -> int:
         """The row of dots, from the top, at a position from the bottom; what lies outside is drawn at the edge."""
         return round((1 - min(1.0, max(0.0, position))) * (self._rows * DOTS_HIGH - 1))
 
 
-def _joined(before: Span | None, span: Span) -> Iterator[Span]:
-    """The spans that lead from ``before`` to ``span``, both ends touching, and ``span`` itself."""
-    column, low, high = span
+def _merged(first: Span, second: Span) -> Span:
+    bins = first.bins + second.bins
+    mean = (first.mean * first.bins + second.mean * second.bins) / bins
+    return Span(first.column, min(first.low, second.low), max(first.high, second.high), mean, bins)
+
+
+def _joined(before: Span | None, span: Span) -> Iterator[tuple[int, float, float]]:
+    """Column by column, the low and the high end of a line from ``before`` to ``span``."""
     if before is None:
-        yield span
+        yield span.column, span.mean, span.mean
         return
-    start, start_low, start_high = before
-    if start_high < low:
-        here, there = start_high, low
-    elif start_low > high:
-        here, there = start_low, high
-    else:
-        here = there = (max(low, start_low) + min(high, start_high)) / 2
-    last = here
-    for between in range(start + 1, column):
-        value = here + (there - here) * (between - start) / (column - start)
-        yield between, min(last, value), max(last, value)
+    last = before.mean
+    for column in range(before.column + 1, span.column + 1):
+        share = (column - before.column) / (span.column - before.column)
+        value = before.mean + (span.mean - before.mean) * share
+        yield column, min(last, value), max(last, value)
         last = value
-    yield column, min(low, last), max(high, last)
 
 
 def _ascii(dots: int) -> str:

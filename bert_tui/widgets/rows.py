@@ -14,7 +14,7 @@ Part = tuple[str, str]
 """Text, and the name of its style: one of :data:`STYLES` or ""."""
 Row = tuple[Part, ...]
 
-STYLES = ("title", "muted", "busy", "good", "caution", "bad", "quiet", "training", "validation", "baseline")
+STYLES = ("title", "muted", "faint", "busy", "good", "caution", "bad", "quiet", "training", "validation", "baseline")
 
 
 class Rows(Widget):
@@ -23,6 +23,7 @@ class Rows(Widget):
     DEFAULT_CSS = """
     Rows > .rows--title { text-style: bold; }
     Rows > .rows--muted { color: $muted; }
+    Rows > .rows--faint { color: $faint; }
     Rows > .rows--busy { color: $primary; text-style: bold; }
     Rows > .rows--good { color: $success; text-style: bold; }
     Rows > .rows--caution { color: $warning; text-style: bold; }

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 import textwrap
+from collections.abc import Sequence
 
 from bert_tui.metrics.sentences import Headline, count, duration, headline, remedy, share_done, size
-from bert_tui.metrics.snapshot import Saved, Snapshot
+from bert_tui.metrics.snapshot import Snapshot
 from bert_tui.runs.state import RunState
 from bert_tui.widgets.glyphs import glyphs
 from bert_tui.widgets.rows import Part, Row, Rows
@@ -45,8 +46,7 @@ class RunHeader(Rows):
             *(((line, sentence.tone),) for line in told[:4]),
             *(((f"  {line}", ""),) for line in advice[:3]),
             _bar_row(snapshot, width),
-            _loss_row(snapshot),
-            _speed_row(snapshot),
+            *_number_rows(snapshot),
         ]
         if self.styles.height is None or self.styles.height.value != len(rows):
             self.styles.height = len(rows)
@@ -54,11 +54,19 @@ class RunHeader(Rows):
 
 
 def _title(run_id: str, snapshot: Snapshot, width: int) -> Part:
-    progress = snapshot.view.progress
-    facts = [snapshot.facts.launcher, progress.device if progress else "", progress.layout if progress else ""]
-    attempt = snapshot.view.attempt
-    again = f"attempt {attempt.number}" if attempt and attempt.number > 1 else ""
-    return (f"{run_id}  {', '.join(fact for fact in [*facts, again] if fact)}"[:width], "title")
+    """The run's name, and of what is known about it as much as fits."""
+    progress, attempt = snapshot.view.progress, snapshot.view.attempt
+    title = run_id
+    for fact in (
+        f"attempt {attempt.number}" if attempt and attempt.number > 1 else "",
+        progress.layout if progress else "",
+        progress.device if progress else "",
+        snapshot.facts.launcher,
+    ):
+        longer = f"{title}{'  ' if title == run_id else ', '}{fact}"
+        if fact and len(longer) <= width:
+            title = longer
+    return (title, "title")
 
 
 def _symbol(state: RunState) -> str:
@@ -67,34 +75,53 @@ def _symbol(state: RunState) -> str:
 
 
 def _bar_row(snapshot: Snapshot, width: int) -> Row:
+    """How far, and what is saved."""
+    saved = _checkpoints(snapshot, width)
     share = share_done(snapshot)
     if share is None:
         since = snapshot.view.since
-        return ((f"  for {duration(max(0.0, snapshot.taken - since))}" if since is not None else "", "muted"),)
-    signs, room = glyphs(), width - 9
+        waited = f"for {duration(max(0.0, snapshot.taken - since))}   " if since is not None else ""
+        return ((f"  {waited}{saved}", "muted"),)
+    signs, room = glyphs(), width - len(saved) - 13
     full = int(share * room)
-    percent = math.floor(share * 100)
     return (
         ("  ", ""),
         (signs.bar_full * full, "training"),
-        (signs.bar_empty * (room - full), "muted"),
-        (f" {percent:3} %", ""),
+        (signs.bar_empty * (room - full), "faint"),
+        (f" {math.floor(share * 100):3} %   ", ""),
+        (saved, "muted"),
     )
 
 
-def _loss_row(snapshot: Snapshot) -> Row:
+def _number_rows(snapshot: Snapshot) -> list[Row]:
+    """Losses and speed; then what the last validation says."""
     progress = snapshot.view.progress
     if progress is None:
-        return (("  losses appear with the first step", "muted"),)
-    parts: list[Part] = [("  MLM loss ", "muted"), (_loss(progress.lm_loss, progress), "")]
+        return [(("  losses and speed appear with the first step", "muted"),), ()]
+    numbers = [("MLM loss", _loss(progress.lm_loss, progress))]
     if progress.sop_loss is not None:
-        parts += [("  sentence order ", "muted"), (_loss(progress.sop_loss, progress), "")]
+        numbers.append(("sentence order", _loss(progress.sop_loss, progress)))
+    if progress.tokens_per_second is not None:
+        numbers.append(("tokens/s", count(progress.tokens_per_second)))
+    if progress.learning_rate is not None:
+        numbers.append(("learning rate", f"{progress.learning_rate:.1e}"))
+    return [_named_numbers(numbers), _validation_row(snapshot, progress)]
+
+
+def _named_numbers(numbers: Sequence[tuple[str, str]]) -> Row:
+    return tuple(part for name, value in numbers for part in ((f"  {name} ", "muted"), (value, "")))
+
+
+def _validation_row(snapshot: Snapshot, progress: Progress) -> Row:
+    if snapshot.losses.not_finite:
+        return ((f"  ! {snapshot.losses.not_finite} of the last 1,000 steps had no finite loss", "caution"),)
     validation = progress.validation
-    if validation is not None:
-        parts += [("  validation ", "muted"), (f"{validation.lm_loss:.3f}", "")]
-        if validation.unigram_loss is not None:
-            parts += [("  guessing by word frequency: ", "muted"), (f"{validation.unigram_loss:.2f}", "")]
-    return tuple(parts)
+    if validation is None:
+        return (("  no validation yet", "muted"),)
+    row = _named_numbers([(f"validation at step {validation.step:,}:", f"{validation.lm_loss:.3f}")])
+    if validation.unigram_loss is None:
+        return row
+    return (*row, *_named_numbers([("guessing by word frequency:", f"{validation.unigram_loss:.2f}")]))
 
 
 def _loss(value: float | None, progress: Progress) -> str:
@@ -103,23 +130,13 @@ def _loss(value: float | None, progress: Progress) -> str:
     return f"{value:.3f}"
 
 
-def _speed_row(snapshot: Snapshot) -> Row:
-    progress, parts = snapshot.view.progress, []
-    if progress is not None and progress.tokens_per_second is not None:
-        parts.append(f"{count(progress.tokens_per_second)} tokens/s")
-    if progress is not None and progress.learning_rate is not None:
-        parts.append(f"learning rate {progress.learning_rate:.2e}")
-    if snapshot.losses.not_finite:
-        parts.append(f"{snapshot.losses.not_finite} of the last 1,000 steps had no finite loss")
-    parts.append(_checkpoints(snapshot.checkpoints, snapshot.taken))
-    return (("  " + "   ".join(parts), ""),)
-
-
-def _checkpoints(saved: tuple[Saved, ...], now: float) -> str:
-    if not saved:
+def _checkpoints(snapshot: Snapshot, width: int) -> str:
+    if not snapshot.checkpoints:
         return "no checkpoint yet"
-    last = saved[-1]
-    number = "1 checkpoint" if len(saved) == 1 else f"{len(saved)} checkpoints"
-    age = duration((now - last.when) // 10 * 10) if now - last.when >= 10 else "just now"
-    ago = age if age == "just now" else f"{age} ago"
-    return f"{number}, last at step {last.step:,} ({size(last.bytes)}, {ago})"
+    last = snapshot.checkpoints[-1]
+    age = (snapshot.taken - last.when) // 10 * 10
+    when = f"{duration(age)} ago" if age > 0 else "just now"
+    if width < 100:
+        return f"last checkpoint: step {last.step:,}, {when}"
+    number = "1 checkpoint" if len(snapshot.checkpoints) == 1 else f"{len(snapshot.checkpoints)} checkpoints"
+    return f"{number}, the last at step {last.step:,} ({size(last.bytes)}, {when})"

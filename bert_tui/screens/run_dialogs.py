@@ -1,0 +1,50 @@
+"""What the live view asks before it acts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from textual.app import ComposeResult
+from textual.widget import Widget
+
+from bert_tui.screens.dialog import Dialog
+
+
+class _Question(Dialog[bool]):
+    """Yes, or None. The cursor begins on Cancel."""
+
+    def compose_body(self) -> ComposeResult:
+        """Nothing beside the question."""
+        nothing: Sequence[Widget] = ()
+        yield from nothing
+
+    def result(self) -> bool:
+        """Accepted."""
+        return True
+
+
+class StopQuestion(_Question):
+    """Whether to stop."""
+
+    heading = "Stop this run?"
+    lead = "It saves a checkpoint, then ends. You can resume it later from that very step."
+    accept_label = "Stop"
+
+
+class KillQuestion(_Question):
+    """Whether to kill."""
+
+    heading = "Kill this run?"
+    lead = (
+        "It ends at once and saves nothing: the steps since the last checkpoint are lost.\n"
+        "To save them, cancel and choose Stop."
+    )
+    accept_label = "Kill"
+
+
+class ResumeQuestion(_Question):
+    """Whether to resume."""
+
+    heading = "Resume this run?"
+    lead = "It goes on from its last complete checkpoint, with the same settings."
+    accept_label = "Resume"
