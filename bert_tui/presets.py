@@ -31,7 +31,7 @@ def find_preset(name: str) -> Path:
     """
     if name in SIZES:
         return folder() / f"{name}.toml"
-    path = Path(os.path.expandvars(name)).expanduser()
-    if not path.is_file():
+    path = Path(os.path.expanduser(os.path.expandvars(name)))  # noqa: PTH111 - leaves an unknown ~user as it is
+    if not os.path.isfile(path):  # noqa: PTH113 - a name too long is no file, no error
         raise PresetError(Problem("preset.not_found", "", name, {"known": ", ".join(SIZES)}))
     return path

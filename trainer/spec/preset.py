@@ -11,7 +11,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from trainer.spec.problem import Problem
+from trainer.spec.problem import PresetError, Problem
+from trainer.spec.split import parse_split
 
 SCHEMA = 1
 
@@ -38,18 +39,32 @@ def _setting(default: Any, help: str, example: str, **limits: Any) -> Any:
 class Model:
     """The shape of the network."""
 
-    layers: int | None = _setting(None, "Number of transformer layers.", "24", minimum=1, required=True)
+    layers: int | None = _setting(None, "Number of transformer layers.", "24", minimum=1, maximum=10_000, required=True)
     hidden: int | None = _setting(
-        None, "Width of each layer. The number of heads must divide it.", "1024", minimum=1, required=True
+        None,
+        "Width of each layer. The number of heads must divide it.",
+        "1024",
+        minimum=1,
+        maximum=1_000_000,
+        required=True,
     )
     heads: int | None = _setting(
-        None, "Attention heads a layer. The tensor-parallel size must divide it.", "16", minimum=1, required=True
+        None,
+        "Attention heads a layer. The tensor-parallel size must divide it.",
+        "16",
+        minimum=1,
+        maximum=10_000,
+        required=True,
     )
     sequence_length: int = _setting(
         512, "Tokens in one row. Longer rows cost more memory and time.", "512", minimum=16, maximum=65536
     )
     vocab_size: int | None = _setting(
-        None, "Entries of the vocabulary. Left open, it is read from the vocabulary file.", "30522", minimum=8
+        None,
+        "Entries of the vocabulary. Left open, it is read from the vocabulary file.",
+        "30522",
+        minimum=8,
+        maximum=100_000_000,
     )
     layer_order: Literal["megatron"] = _setting(
         "megatron",
@@ -107,15 +122,21 @@ class Train:
     )
     global_batch: int = _setting(32, "Rows read for one update, over all GPUs.", "32", minimum=1, maximum=10**7)
     micro_batch: int | Literal["auto"] = _setting(
-        "auto", "Rows a GPU works on at once. 'auto' takes the most that fit.", "4", minimum=1
+        "auto", "Rows a GPU works on at once. 'auto' takes the most that fit.", "4", minimum=1, maximum=10**6
     )
     learning_rate: float = _setting(
         1e-4, "The size of the updates at its highest.", "1e-4", minimum=0.0, maximum=10.0, exclusive=True
     )
     min_learning_rate: float = _setting(1e-5, "The size of the updates at the end.", "1e-5", minimum=0.0, maximum=10.0)
-    warmup: int = _setting(9900, "Steps over which the learning rate rises from zero.", "9900", minimum=0)
+    warmup: int = _setting(
+        9900, "Steps over which the learning rate rises from zero.", "9900", minimum=0, maximum=10**9
+    )
     decay: int | None = _setting(
-        None, "Step at which the learning rate has come down to its minimum. Open: the last step.", "990000", minimum=1
+        None,
+        "Step at which the learning rate has come down to its minimum. Open: the last step.",
+        "990000",
+        minimum=1,
+        maximum=10**9,
     )
     weight_decay: float = _setting(
         0.01, "How strongly large weights are pulled back.", "0.01", minimum=0.0, maximum=1.0
@@ -129,8 +150,8 @@ class Train:
     precision: Literal["auto", "bf16", "fp16", "fp32"] = _setting(
         "auto", "Number format: 'auto' is bf16 where the GPU has it, fp16 on older ones, fp32 on a CPU.", "auto"
     )
-    eval_every: int = _setting(1000, "Steps between two validations.", "1000", minimum=1)
-    eval_steps: int = _setting(10, "Global batches read by one validation.", "10", minimum=1)
+    eval_every: int = _setting(1000, "Steps between two validations.", "1000", minimum=1, maximum=10**9)
+    eval_steps: int = _setting(10, "Global batches read by one validation.", "10", minimum=1, maximum=10**6)
     seed: int = _setting(1234, "Decides the first weights and the dropout.", "1234", minimum=0, maximum=2**32 - 1)
 
 
@@ -139,13 +160,14 @@ class Parallel:
     """How the model is spread over devices."""
 
     tensor: int = _setting(
-        1, "Tensor-parallel size: GPUs that share every layer. It must divide the heads.", "2", minimum=1
+        1, "Tensor-parallel size: GPUs that share every layer. It must divide the heads.", "2", minimum=1, maximum=4096
     )
     data: int | Literal["auto"] = _setting(
         "auto",
         "Data-parallel size: how many such groups, each with its own rows. 'auto' uses all GPUs; 1 on a CPU.",
         "auto",
         minimum=1,
+        maximum=10**5,
     )
 
 
@@ -156,8 +178,10 @@ class Checkpoint:
     path: str | None = _setting(
         None, "Folder that gets a folder for each run (CHECKPOINT_PATH).", "/data/checkpoints", required=True
     )
-    every: int = _setting(10000, "Steps between two checkpoints.", "10000", minimum=1)
-    keep_last: int = _setting(3, "How many checkpoints are kept; older ones are deleted.", "3", minimum=1)
+    every: int = _setting(10000, "Steps between two checkpoints.", "10000", minimum=1, maximum=10**9)
+    keep_last: int = _setting(
+        3, "How many checkpoints are kept; older ones are deleted.", "3", minimum=1, maximum=10**6
+    )
 
 
 @dataclass(frozen=True)
@@ -217,6 +241,13 @@ def settings() -> Iterator[tuple[str, str, Setting]]:
             yield section, item.name, item.metadata["setting"]
 
 
+def setting_of(name: str) -> Setting:
+    """What is known of a dotted field name such as ``train.steps``."""
+    section, key = name.split(".")
+    setting: Setting = SECTIONS[section].__dataclass_fields__[key].metadata["setting"]
+    return setting
+
+
 def get(preset: Preset, name: str) -> Any:
     """The value of a dotted field name such as ``train.steps``."""
     section, key = name.split(".")
@@ -246,7 +277,12 @@ def missing(preset: Preset) -> list[Problem]:
 
 def contradictions(preset: Preset) -> list[Problem]:
     """The values that cannot stand together. Fields still open contradict nothing."""
-    return [*_head_problems(preset), *_batch_problems(preset), *_rate_problems(preset)]
+    return [
+        *_head_problems(preset),
+        *_batch_problems(preset),
+        *_rate_problems(preset),
+        *_split_problems(preset),
+    ]
 
 
 def _head_problems(preset: Preset) -> list[Problem]:
@@ -280,3 +316,11 @@ def _rate_problems(preset: Preset) -> list[Problem]:
     if decay is not None and train.warmup >= decay:
         found.append(Problem("layout.warmup", "train.warmup", str(train.warmup), {"decay": decay}))
     return found
+
+
+def _split_problems(preset: Preset) -> list[Problem]:
+    try:
+        parse_split(preset.data.split)
+    except PresetError as error:
+        return list(error.problems)
+    return []

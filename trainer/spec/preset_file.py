@@ -5,9 +5,11 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import re
+import sys
 import tomllib
 import types
 import typing
+import unicodedata
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, Literal
@@ -20,6 +22,10 @@ Finder = Callable[[str], Path]
 """Turns what ``extends`` names (a shipped preset or a path) into a file; raises PresetError if there is none."""
 
 Tables = dict[str, dict[str, Any]]
+NOT_TOML = (ValueError, RecursionError)
+"""What tomllib raises: its own error (a ValueError), a plain ValueError for a number of thousands of digits, and
+RecursionError for thousands of brackets."""
+LARGEST_FLOAT = sys.float_info.max
 FOREIGN = frozenset({"schema", "extends", "resolved"})
 """Top-level names beside the sections; ``resolved`` is what a run directory's ``run.toml`` adds."""
 
@@ -46,7 +52,7 @@ def parse_override(text: str) -> tuple[str, str, Any]:
     _check_names({section: {key: None}}, "--set", "")
     try:
         value = tomllib.loads(f"x = {raw.strip()}")["x"]
-    except tomllib.TOMLDecodeError:
+    except NOT_TOML:
         value = raw.strip()
     return section, key, value
 
@@ -88,7 +94,7 @@ def from_tables(tables: Mapping[str, Any], where: str) -> Preset:
 
 def render(preset: Preset, *, heading: str = "", extra: Mapping[str, Mapping[str, Any]] | None = None) -> str:
     """The text of a preset file. ``heading`` becomes comment lines, ``extra`` further tables such as ``resolved``."""
-    lines = [f"# {line}".rstrip() for line in heading.splitlines()]
+    lines = [f"# {_printable(line)}".rstrip() for line in heading.splitlines()]
     lines.append(f"schema = {SCHEMA}")
     for section, table in [*as_tables(preset).items(), *(extra or {}).items()]:
         lines += ["", f"[{section}]", *(f"{key} = {toml_value(value)}" for key, value in table.items())]
@@ -123,7 +129,7 @@ def _tables(path: Path, find: Finder, seen: tuple[Path, ...]) -> Tables:
     text = _read_text(path)
     try:
         document = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except NOT_TOML as error:
         raise PresetError(Problem("preset.not_toml", str(path), "", {"reason": str(error)})) from error
     if document.get("schema") != SCHEMA:
         where = f"{path}: schema"
@@ -132,11 +138,19 @@ def _tables(path: Path, find: Finder, seen: tuple[Path, ...]) -> Tables:
     _check_names(own, str(path), text)
     if "extends" not in document:
         return own
-    base_path = find(str(document["extends"])).resolve()
+    base_path = _extended(path, str(document["extends"]), find)
     if base_path in (*seen, path.resolve()):
         raise PresetError(Problem("preset.extends_loop", str(path), str(document["extends"])))
     base = _tables(base_path, find, (*seen, path.resolve()))
     return {name: {**base.get(name, {}), **own.get(name, {})} for name in SECTIONS}
+
+
+def _extended(path: Path, name: str, find: Finder) -> Path:
+    """The file that ``path`` extends; a relative path counts from the folder of ``path``."""
+    beside = path.parent / name
+    if name.endswith(".toml") and beside.is_file():
+        return beside.resolve()
+    return find(name).resolve()
 
 
 def _read_text(path: Path) -> str:
@@ -227,22 +241,33 @@ def _as_kind(value: Any, kind: Any) -> tuple[bool, Any]:
     if typing.get_origin(kind) is Literal:
         return value in typing.get_args(kind) and isinstance(value, str), value
     if typing.get_origin(kind) is tuple:
-        fits = isinstance(value, list | tuple) and all(isinstance(item, str) for item in value)
+        fits = isinstance(value, list | tuple) and all(isinstance(item, str) and _is_one_line(item) for item in value)
         return fits, tuple(value) if fits else value
     if kind is float:
-        fits = isinstance(value, int | float) and not isinstance(value, bool)
+        fits = isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= LARGEST_FLOAT
         return fits, float(value) if fits else value
     if kind is int:
         return isinstance(value, int) and not isinstance(value, bool), value
+    if kind is str:
+        return isinstance(value, str) and _is_one_line(value), value
     return isinstance(value, kind), value
+
+
+def _printable(text: str) -> str:
+    return "".join(character if _is_one_line(character) else " " for character in text)
+
+
+def _is_one_line(text: str) -> bool:
+    """No control characters, which no path has a use for, and no bytes that are not UTF-8."""
+    return not any(unicodedata.category(character) in ("Cc", "Cs") for character in text)
 
 
 def _described(kind: Any) -> str:
     if typing.get_origin(kind) is Literal:
         return " or ".join(f"'{choice}'" for choice in typing.get_args(kind))
     if typing.get_origin(kind) is tuple:
-        return "a list of strings"
-    return {int: "a whole number", float: "a number", bool: "true or false", str: "a string"}[kind]
+        return "a list of one-line strings"
+    return {int: "a whole number", float: "a number", bool: "true or false", str: "a one-line string"}[kind]
 
 
 def _within(value: Any, setting: Setting, where: str) -> Problem | None:
@@ -251,7 +276,7 @@ def _within(value: Any, setting: Setting, where: str) -> Problem | None:
     low, high, strict = setting.minimum, setting.maximum, setting.exclusive
     too_low = low is not None and (value <= low if strict else value < low)
     too_high = high is not None and (value >= high if strict else value > high)
-    if not (too_low or too_high or value != value):
+    if not (too_low or too_high):
         return None
     bounds = [f"{'above' if strict else 'at least'} {low:g}"] if low is not None else []
     bounds += [f"{'below' if strict else 'at most'} {high:g}"] if high is not None else []

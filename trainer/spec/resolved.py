@@ -53,7 +53,9 @@ def read_resolved(path: Path) -> tuple[Preset, Resolved]:
         RunError: its ``[resolved]`` table is absent or lacks something.
     """
     preset = preset_file.read_preset(path, _no_extends)
-    table: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8")).get("resolved", {})
+    table = tomllib.loads(path.read_text(encoding="utf-8")).get("resolved")
+    if not isinstance(table, dict):
+        table = {}
     names = {item.name for item in dataclasses.fields(Resolved)}
     if lacking := sorted(names - table.keys()):
         raise RunError(Problem("run.unresolved", str(path), "", {"lacking": ", ".join(lacking)}))
