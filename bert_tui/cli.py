@@ -14,11 +14,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bert_tui import __version__, diagnostics
+from bert_tui.checks.check import answer_lines
 from bert_tui.exit_status import ExitStatus
 from trainer.spec.problem import PresetError, SpecError
 
 if TYPE_CHECKING:
-    from bert_tui.checks.check import Check
+    from bert_tui.machine import Machine
     from bert_tui.plan import Plan
     from trainer.spec.run_directory import RunDirectory
 
@@ -58,35 +59,43 @@ def wizard(_options: argparse.Namespace) -> int:
 
 def run(options: argparse.Namespace) -> int:
     """``run PRESET``: starts the run a preset describes, without questions."""
+    from bert_tui.checks.checklist import check_run
+    from bert_tui.machine import read_machine
     from bert_tui.runs.create import create_run
 
-    plan = _plan(options)
-    _refuse_unsound(plan)
-    created = create_run(plan)
-    return _watch(created, options)
+    machine = read_machine()
+    planned = _plan(options, machine)
+    if planned.problems:
+        raise PresetError(*planned.problems)
+    failed = [answer for answer in check_run(machine, planned.preset) if answer.answer == "fail"]
+    if failed:
+        diagnostics.tell_failed_checks(failed)
+        return ExitStatus.REFUSED
+    return _watch(create_run(planned), options)
 
 
 def check(options: argparse.Namespace) -> int:
     """``check [PRESET]``: the checklist."""
-    from bert_tui.checks.checklist import checklist
+    from bert_tui.checks.checklist import check_machine, check_run
     from bert_tui.machine import read_machine
 
-    checks = checklist(_preset(options)[0] if options.preset else None, read_machine())
+    machine = read_machine()
+    answers = check_run(machine, _preset(options)[0]) if options.preset else check_machine(machine, None)
     if options.json:
-        print(json.dumps([vars(answer) for answer in checks], ensure_ascii=False, indent=2))
+        print(json.dumps([vars(answer) for answer in answers], ensure_ascii=False, indent=2))
     else:
-        for answer in checks:
-            _print_check(answer)
-    failed = any(answer.answer == "fail" for answer in checks)
+        print("\n".join(line for answer in answers for line in answer_lines(answer)))
+    failed = any(answer.answer == "fail" for answer in answers)
     return ExitStatus.REFUSED if failed else ExitStatus.FINISHED
 
 
 def plan(options: argparse.Namespace) -> int:
     """``plan PRESET``: what a run would be; starts nothing."""
+    from bert_tui.machine import read_machine
     from bert_tui.runs.job import describe_plan
     from bert_tui.wizard.review import sentences
 
-    planned = _plan(options)
+    planned = _plan(options, read_machine())
     command = describe_plan(planned)
     if options.json:
         print(json.dumps({**planned.as_json(), "command": command}, ensure_ascii=False, indent=2, sort_keys=True))
@@ -141,7 +150,7 @@ def resume(options: argparse.Namespace) -> int:
 
 
 def board(options: argparse.Namespace) -> int:
-    """``board [RUN]``: TensorBoard on this machine's loopback, until Ctrl-C."""
+    """``board [RUN]``: TensorBoard on this machine's loopback."""
     from bert_tui.plain.board import serve_board
 
     return serve_board(_find(options))
@@ -174,35 +183,17 @@ def _preset(options: argparse.Namespace) -> tuple[Any, str]:
     return override(preset, changes), preset_name(path)
 
 
-def _plan(options: argparse.Namespace) -> Plan:
-    from bert_tui.machine import read_machine
+def _plan(options: argparse.Namespace, machine: Machine) -> Plan:
     from bert_tui.plan import make_plan
 
     preset, name = _preset(options)
-    return make_plan(preset, name, read_machine())
-
-
-def _refuse_unsound(plan: Plan) -> None:
-    """Raises what forbids the start; warnings are printed and go on."""
-    from bert_tui.checks.checklist import start_problems
-
-    if plan.problems:
-        raise PresetError(*plan.problems)
-    start_problems(plan)
+    return make_plan(preset, name, machine)
 
 
 def _find(options: argparse.Namespace) -> RunDirectory:
     from bert_tui.runs.registry import find_run
 
     return find_run(options.run, options.root)
-
-
-def _print_check(answer: Check) -> None:
-    symbol = {"pass": "ok", "warn": "!", "fail": "x", "unknown": "?"}[answer.answer]
-    print(f"{symbol:>2}  {answer.title}: {answer.seen}")
-    for line in (answer.meaning, answer.repair):
-        if line:
-            print(f"    {line}")
 
 
 def _parser() -> argparse.ArgumentParser:

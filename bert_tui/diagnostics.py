@@ -5,8 +5,10 @@ from __future__ import annotations
 import sys
 import time
 import traceback
+from collections.abc import Iterable
 
 from bert_tui.advice.words import describe
+from bert_tui.checks.check import Check, answer_lines
 from bert_tui.places import state_folder
 from trainer.spec.problem import SpecError
 
@@ -16,6 +18,13 @@ def tell_problems(error: SpecError) -> None:
     for problem in error.problems:
         words = describe(problem)
         print(f"bert-tui: {words.what}\n          {words.remedy}", file=sys.stderr)
+
+
+def tell_failed_checks(checks: Iterable[Check]) -> None:
+    """Prints the checks that forbid a start."""
+    tell("nothing was started; the checklist found:")
+    for check in checks:
+        print("\n".join(answer_lines(check)), file=sys.stderr)
 
 
 def tell(message: str) -> None:

@@ -24,3 +24,13 @@ class Check:
     """What follows from it, where the answer is no plain pass."""
     repair: str = ""
     """What to type or do, where something can be done."""
+
+
+SYMBOLS: dict[Answer, str] = {"pass": "ok", "warn": "!", "fail": "x", "unknown": "?"}
+"""Each answer in one or two signs that need no colour."""
+
+
+def answer_lines(check: Check) -> list[str]:
+    """A check as lines of text."""
+    first = f"{SYMBOLS[check.answer]:>2}  {check.title}: {check.seen}"
+    return [first, *(f"    {line}" for line in (check.meaning, check.repair) if line)]
