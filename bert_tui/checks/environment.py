@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.metadata
-import importlib.util
 import os
 import platform
 import shutil
@@ -146,11 +144,10 @@ def gpus(subject: Subject) -> Check:
 
 def local_torch(subject: Subject) -> Check:
     """torch beside this program, found without importing it."""
-    title = "PyTorch"
-    if importlib.util.find_spec("torch") is None:
-        meaning, repair = "Without a container there is nothing to train with.", "pip install 'bert-tui[local]'"
-        return Check("local.torch", title, "fail", "not installed beside bert-tui", meaning, repair)
-    return Check("local.torch", title, "pass", f"torch {importlib.metadata.version('torch')}")
+    from bert_tui.launchers.local import LocalLauncher
+
+    (check,) = LocalLauncher().check(subject.preset.launch.gpus != "none", image="")
+    return check
 
 
 def session(subject: Subject) -> Check:
@@ -167,9 +164,10 @@ def terminal(subject: Subject) -> Check:
     seen = f"{size.columns} x {size.lines}"
     if size.columns < TERMINAL[0] or size.lines < TERMINAL[1]:
         return Check("session.terminal", "Terminal", "warn", seen, "Some lines are cut off.", "Enlarge it to 80 x 24.")
-    if "utf" not in (sys.stdout.encoding or "").lower():
+    encoding = getattr(sys.__stdout__, "encoding", "utf-8")
+    if "utf" not in encoding.lower():
         meaning, repair = "Some signs may look wrong.", "export LANG=C.UTF-8"
-        return Check("session.terminal", "Terminal", "warn", f"{seen}, {sys.stdout.encoding}", meaning, repair)
+        return Check("session.terminal", "Terminal", "warn", f"{seen}, {encoding}", meaning, repair)
     return Check("session.terminal", "Terminal", "pass", seen)
 
 

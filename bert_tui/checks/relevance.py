@@ -26,7 +26,7 @@ def _needed(name: str, preset: Preset) -> bool:
 def _reason(name: str) -> str:
     area = name.partition(".")[0]
     return {
-        "docker": "not needed: this run uses no container",
-        "local": "not needed: this run uses a container",
-        "gpu": "not needed: this run uses the CPU",
+        "docker": "not needed without a container",
+        "local": "not needed with a container",
+        "gpu": "not needed on the CPU",
     }[area]

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-import os
 import tomllib
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
 
+from bert_tui.places import state_folder
 from trainer.spec import preset_file
 from trainer.spec.preset import SCHEMA, Preset
 from trainer.spec.problem import PresetError
@@ -43,16 +42,9 @@ class Answers:
         return dataclasses.replace(self, preset=preset)
 
 
-def state_folder(environment: Mapping[str, str] = os.environ) -> Path:
-    """``$XDG_STATE_HOME/bert-tui``: where this program keeps what it must remember."""
-    given = environment.get("XDG_STATE_HOME", "")
-    base = Path(given) if Path(given).is_absolute() else Path.home() / ".local" / "state"
-    return base / "bert-tui"
-
-
-def answers_file(environment: Mapping[str, str] = os.environ) -> Path:
+def answers_file() -> Path:
     """Where the answers lie."""
-    return state_folder(environment) / "answers.toml"
+    return state_folder() / "answers.toml"
 
 
 def save(answers: Answers, path: Path) -> None:

@@ -13,6 +13,7 @@ from bert_tui.plan import Plan, make_plan
 from bert_tui.wizard import defaults
 from bert_tui.wizard.answers import Answers
 from trainer.spec.preset import Preset, replace
+from trainer.spec.problem import Problem
 from trainer.spec.sizing import GIB, Shape
 
 
@@ -51,18 +52,16 @@ class TensorChoice:
     """Bytes on each device."""
     available: int
     """Bytes that are there."""
+    divides: bool
+    """Whether heads, devices and rows can be shared out."""
     reason: str = ""
 
 
 def launchers(checks: Mapping[str, Check]) -> list[Choice]:
     """Container or not."""
     return [
-        Choice(
-            "docker", "In a Docker container", "Nothing to install; the same everywhere.", _failure("docker", checks)
-        ),
-        Choice(
-            "local", "On this machine, no container", "With the PyTorch beside bert-tui.", _failure("local", checks)
-        ),
+        Choice("docker", "In a Docker container", "from an image; nothing to install", _failure("docker", checks)),
+        Choice("local", "Without a container", "with the PyTorch beside bert-tui", _failure("local", checks)),
     ]
 
 
@@ -73,7 +72,7 @@ def launcher_usable(launcher: str, checks: Mapping[str, Check]) -> bool:
 
 def _failure(launcher: str, checks: Mapping[str, Check]) -> str:
     failed = (check for name, check in checks.items() if name.startswith(f"{launcher}.") and check.answer == "fail")
-    return next((check.seen for check in failed), "")
+    return next((f"{check.seen}; {check.meaning}".rstrip("; .") for check in failed), "")
 
 
 def gpus(machine: Machine) -> list[Choice]:
@@ -96,13 +95,10 @@ def sizes(answers: Answers, machine: Machine) -> list[SizeChoice]:
 
 def _size(answers: Answers, machine: Machine) -> SizeChoice:
     candidates = tensor_sizes(answers.preset, machine)
-    possible = [choice for choice in candidates if not choice.reason]
-    plan = trial_plan(replace(answers.preset, parallel__tensor=(possible or candidates)[-1].tensor), machine)
-    if possible:
-        chosen, reason = possible[0], ""
-    else:
-        chosen = min(candidates, key=lambda choice: choice.memory)
-        reason = f"needs {chosen.memory / GIB:.0f} GiB, {chosen.available / GIB:.0f} there"
+    divisible = [choice for choice in candidates if choice.divides] or candidates
+    chosen = next((choice for choice in divisible if not choice.reason), divisible[-1])
+    plan = trial_plan(replace(answers.preset, parallel__tensor=chosen.tensor), machine)
+    reason = f"only {chosen.available / GIB:.0f} there" if chosen.reason else ""
     return SizeChoice(answers.size, plan.shape, plan.parameters, chosen.memory, chosen.tensor, reason)
 
 
@@ -113,19 +109,26 @@ def tensor_sizes(preset: Preset, machine: Machine) -> list[TensorChoice]:
 
 
 def _tensor(preset: Preset, tensor: int, devices: int, machine: Machine) -> TensorChoice:
-    heads = preset.model.heads or 1
-    cpu = preset.launch.gpus == "none"
     plan = trial_plan(replace(preset, parallel__tensor=tensor), machine)
-    available = _available(preset, tensor, machine)
-    reason = ""
+    data, needed, available = plan.preset.parallel.data, plan.memory.total, _available(preset, tensor, machine)
+    assert isinstance(data, int)
+    reason = _indivisible(preset, tensor, data, devices)
+    divides = not reason
+    if divides and needed > available:
+        reason = f"needs {needed / GIB:.1f} GiB, {available / GIB:.1f} there"
+    return TensorChoice(tensor, data, needed, available, divides, reason)
+
+
+def _indivisible(preset: Preset, tensor: int, data: int, devices: int) -> str:
+    """Why heads, devices or rows cannot be shared out at this size; empty where they can."""
+    heads, rows = preset.model.heads or 1, preset.train.global_batch
     if heads % tensor:
-        reason = f"does not divide the {heads} attention heads"
-    elif not cpu and devices % tensor:
-        reason = f"does not divide the {devices} GPUs"
-    elif plan.memory.total > available:
-        reason = f"needs {plan.memory.total / GIB:.1f} GiB, {available / GIB:.1f} there"
-    data = plan.preset.parallel.data
-    return TensorChoice(tensor, data if isinstance(data, int) else 1, plan.memory.total, available, reason)
+        return f"does not divide the {heads} attention heads"
+    if preset.launch.gpus == "none":
+        return ""
+    if devices % tensor:
+        return f"does not divide the {devices} GPUs"
+    return f"{data} groups cannot share {rows} rows a step" if rows % data else ""
 
 
 def _available(preset: Preset, tensor: int, machine: Machine) -> int:
@@ -146,8 +149,11 @@ def trial_plan(preset: Preset, machine: Machine) -> Plan:
 
 
 def first_problem(plan: Plan) -> str:
-    """What forbids the start and what to do, or nothing."""
-    if not plan.problems:
-        return ""
-    text = words.describe(plan.problems[0])
+    """What forbids the start and what to do; empty in a sound plan."""
+    return sentence(plan.problems[0]) if plan.problems else ""
+
+
+def sentence(problem: Problem) -> str:
+    """A problem and what to do about it."""
+    text = words.describe(problem)
     return f"{text.what} {text.remedy}"

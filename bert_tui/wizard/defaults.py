@@ -37,11 +37,13 @@ def first_answers(machine: Machine, *, docker_usable: bool, environment: Mapping
 
 
 def all_free(machine: Machine) -> str | tuple[str, ...]:
-    """The preset's value for "all GPUs that nobody uses"."""
-    if not machine.free_gpus:
+    """The preset's value for the GPUs that nobody uses: as many as a power of two, which is what rows and attention
+    heads can be shared out to."""
+    free = machine.free_gpus
+    if not free:
         return "none"
-    free = tuple(gpu.uuid for gpu in machine.free_gpus)
-    return "all" if len(free) == len(machine.gpus) else free
+    taken = tuple(gpu.uuid for gpu in free[: 1 << (len(free).bit_length() - 1)])
+    return "all" if len(taken) == len(machine.gpus) else taken
 
 
 def with_size(answers: Answers, size: str, machine: Machine) -> Answers:

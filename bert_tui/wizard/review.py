@@ -30,6 +30,11 @@ def in_words(plan: Plan) -> list[Sentence]:
     ]
 
 
+def sentences(plan: Plan) -> list[str]:
+    """The same as lines of text."""
+    return [f"{sentence.about + ':':<10} {sentence.text}" for sentence in in_words(plan)]
+
+
 def count(number: int) -> str:
     """A large number as people say it: 0.9 million, 336 million, 3.9 billion."""
     if number >= 10**9:

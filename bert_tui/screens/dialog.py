@@ -1,0 +1,85 @@
+"""A question in front of a page, answered or called off."""
+
+from __future__ import annotations
+
+from typing import ClassVar, TypeVar
+
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import Binding
+from textual.containers import Horizontal, Vertical
+from textual.screen import ModalScreen
+from textual.widgets import Button, Input, Static
+
+Result = TypeVar("Result")
+
+
+class Dialog(ModalScreen[Result]):
+    """Gives its result, or None where it is called off. Enter accepts, Escape calls off."""
+
+    heading: ClassVar[str]
+    lead: ClassVar[str] = ""
+    accept_label: ClassVar[str] = "OK"
+
+    BINDINGS = [
+        Binding("escape", "call_off", "Cancel"),
+        Binding("enter", "accept", "Accept", priority=True),
+    ]
+
+    DEFAULT_CSS = """
+    Dialog {
+        align: center middle;
+        #box { width: 76; max-width: 100%; height: auto; max-height: 100%; background: $surface; padding: 1 2; }
+        #dialog-heading { text-style: bold; color: $strong; }
+        #dialog-lead { color: $muted; height: auto; margin-bottom: 1; }
+        #dialog-notice { height: auto; color: $error; }
+        #buttons { height: 1; margin-top: 1; align-horizontal: right; }
+        #buttons Button { margin-left: 1; }
+    }
+    """
+
+    def compose(self) -> ComposeResult:
+        """The box."""
+        with Vertical(id="box"):
+            yield Static(self.heading, id="dialog-heading", markup=False)
+            yield Static(self.lead, id="dialog-lead", markup=False)
+            yield from self.compose_body()
+            yield Static("", id="dialog-notice", markup=False)
+            with Horizontal(id="buttons"):
+                yield Button("Cancel", id="cancel", compact=True)
+                yield Button(self.accept_label, id="accept", variant="primary", compact=True)
+
+    def compose_body(self) -> ComposeResult:
+        """What is asked."""
+        raise NotImplementedError
+
+    def result(self) -> Result:
+        """What was answered."""
+        raise NotImplementedError
+
+    def obstacle(self) -> str:
+        """What stands in the way of accepting; empty where nothing does."""
+        return ""
+
+    def action_accept(self) -> None:
+        """Enter, wherever the cursor is but on Cancel."""
+        if self.focused is not None and self.focused.id == "cancel":
+            self.action_call_off()
+            return
+        obstacle = self.obstacle()
+        self.query_one("#dialog-notice", Static).update(obstacle)
+        if not obstacle:
+            self.dismiss(self.result())
+
+    def action_call_off(self) -> None:
+        """Escape."""
+        self.dismiss(None)
+
+    @on(Button.Pressed, "#accept")
+    @on(Input.Submitted)
+    def _accepted(self) -> None:
+        self.action_accept()
+
+    @on(Button.Pressed, "#cancel")
+    def _called_off(self) -> None:
+        self.action_call_off()

@@ -1,0 +1,113 @@
+"""F1: what is under the cursor, with an example."""
+
+from __future__ import annotations
+
+from textual.app import ComposeResult
+from textual.binding import Binding
+from textual.containers import Vertical
+from textual.content import Content
+from textual.screen import ModalScreen
+from textual.widget import Widget
+from textual.widgets import Static
+
+from bert_tui.plan import VARIABLES
+from trainer.spec import preset
+
+TOPICS: dict[str, tuple[str, str]] = {
+    "welcome": (
+        "Where to begin",
+        "A training that is going on can be watched from here at any time: it does not depend on this window. To set "
+        "up a new one, answer a few short pages. Pressing Enter on each gives a training that suits this machine.",
+    ),
+    "launch.launcher": (
+        "With or without a container",
+        "A Docker container brings PyTorch and all it needs in an image, the same on every machine. Without one, the "
+        "PyTorch that is installed beside bert-tui is used. What cannot be used here is grey, with the reason.",
+    ),
+    "launch.gpus": (
+        "GPUs",
+        "Enter opens the list. GPUs that other programs use cannot be taken. With none, the CPU trains: fine for "
+        "bert-tiny, far too slow for the other sizes.",
+    ),
+    "data.source": (
+        "Which text",
+        "The sample text is English documentation that comes with Python: enough to see that everything works. Your "
+        "own files are a dataset in Megatron-LM's indexed format (a .bin and an .idx file) and the vocabulary it was "
+        "made with.",
+    ),
+    "parallel.tensor": (
+        "Tensor-parallel size",
+        "The number of processors that share every layer of the model: each holds a part of it, so a larger model "
+        "fits. Groups of that size each read their own rows. Sizes that are not possible are grey, with the reason.",
+    ),
+    "checks": (
+        "The checklist",
+        "Each line is one question about this machine. ok: nothing to do. !: it works, with a drawback. x: it has to "
+        "be repaired first. ?: it could not be looked at, so be careful. The arrow keys move to a line; what it means "
+        "and what to type stands below the list. F5 asks everything again.",
+    ),
+    "sizes": (
+        "Model sizes",
+        "Layers are stacked; width is the number of values that describe one token; heads are the parts of a layer "
+        "that look at other tokens. Parameters are the numbers that are learned. Memory is what each processor has to "
+        "hold while training. Sizes that do not fit this machine are grey, with the reason.",
+    ),
+    "command": (
+        "The command",
+        "Exactly what bert-tui will run. You may copy it (F6) and run it yourself.",
+    ),
+    "preset-file": (
+        "Preset files",
+        "A preset is a text file that describes a training completely. Give any path; .toml is added where it is "
+        "missing. Example: ~/presets/my-bert.toml",
+    ),
+    "buttons": (
+        "Keys",
+        "Enter goes on, F2 goes back, F3 goes on from anywhere, Tab moves between fields, arrow keys move within a "
+        "list. Ctrl+Q leaves; your answers are kept, and a training goes on.",
+    ),
+}
+"""What is explained that is no single setting."""
+
+
+def explanation(widget: Widget | None) -> tuple[str, str]:
+    """Title and text for what has the cursor."""
+    topic = next((found for node in _upwards(widget) if (found := getattr(node, "field", ""))), "buttons")
+    if topic in TOPICS:
+        return TOPICS[topic]
+    setting = preset.setting_of(topic)
+    lines = [setting.help, f"Example: {setting.example}"]
+    if variable := VARIABLES.get(topic):
+        lines.append(f"Where the variable {variable} is set, it fills this field.")
+    heading = topic.partition(".")[2].replace("_", " ").capitalize()
+    return heading, "\n\n".join([*lines, f"In a preset file: {topic}"])
+
+
+def _upwards(widget: Widget | None) -> list[Widget]:
+    return [] if widget is None else [node for node in widget.ancestors_with_self if isinstance(node, Widget)]
+
+
+class HelpScreen(ModalScreen[None]):
+    """A box with the explanation; any of Enter, Escape and F1 closes it."""
+
+    BINDINGS = [Binding("escape,enter,f1,f2,f3,q", "dismiss", "Close")]
+
+    DEFAULT_CSS = """
+    HelpScreen {
+        align: center middle;
+        #help { width: 72; max-width: 100%; height: auto; max-height: 100%; background: $surface; padding: 1 2; }
+    }
+    """
+
+    def __init__(self, title: str, text: str) -> None:
+        super().__init__()
+        self._heading = title
+        self._text = text
+
+    def compose(self) -> ComposeResult:
+        """The box."""
+        with Vertical(id="help"):
+            content = Content.assemble(
+                (self._heading, "bold $strong"), "\n\n", self._text, "\n\n", ("Enter or Escape closes", "$muted")
+            )
+            yield Static(content)

@@ -1,0 +1,136 @@
+"""What will happen, in words and as the exact command, before anything does."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from textual.app import ComposeResult
+from textual.containers import Horizontal, VerticalScroll
+from textual.widgets import Label, Static
+
+from bert_tui.places import state_folder
+from bert_tui.plan import Plan, make_plan
+from bert_tui.screens.page import Obstacle, WizardPage
+from bert_tui.screens.save_preset import Saved, SavePreset
+from bert_tui.wizard import choices, review
+from trainer.spec.problem import PresetError
+from trainer.spec.run_directory import write_whole
+
+
+class Fact(Horizontal):
+    """An aspect in one column, its sentence in the other."""
+
+    DEFAULT_CSS = """
+    Fact {
+        height: auto;
+        & Label { width: 10; color: $muted; }
+        & .sentence { width: 1fr; height: auto; }
+    }
+    """
+
+    def __init__(self, sentence: review.Sentence) -> None:
+        super().__init__()
+        self._sentence = sentence
+
+    def compose(self) -> ComposeResult:
+        """Both columns."""
+        yield Label(self._sentence.about, markup=False)
+        yield Static(self._sentence.text, classes="sentence", markup=False)
+
+
+class Command(VerticalScroll, can_focus=True):
+    """The command, to be scrolled where it is long."""
+
+    DEFAULT_CSS = """
+    Command {
+        background: $surface; padding: 0 1; height: 1fr; min-height: 3; scrollbar-size-vertical: 1;
+        &:focus { background: $panel; }
+    }
+    """
+    field = "command"
+
+
+class ReviewPage(WizardPage):
+    """The plan in words, the command, and the last Enter."""
+
+    page = "review"
+    heading = "This is what will happen"
+    lead = ""
+    next_label = "Start training"
+
+    BINDINGS = [
+        ("f3", "next", "Start"),
+        ("f6", "copy", "Copy command"),
+        ("f7", "save", "Save preset"),
+    ]
+
+    DEFAULT_CSS = """
+    ReviewPage {
+        #body { overflow-y: hidden; }
+        #lead { height: 0; }
+        #command-title { color: $muted; margin-top: 1; }
+        #bar #next { min-width: 18; }
+    }
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._plan: Plan | None = None
+        self._refusal = ""
+        self._command = ""
+
+    def compose_body(self) -> ComposeResult:
+        """Words and command."""
+        self._resolve()
+        if self._plan is not None:
+            yield from (Fact(sentence) for sentence in review.in_words(self._plan))
+        yield Static("The command that does it", id="command-title", markup=False)
+        with Command(id="command"):
+            yield Static(self._command, id="command-text", markup=False)
+
+    def _resolve(self) -> None:
+        answers = self.session.answers
+        try:
+            self._plan = make_plan(answers.preset, answers.name, self.session.known_machine)
+        except PresetError as error:
+            self._refusal = choices.sentence(error.problems[0])
+        else:
+            self._refusal = choices.first_problem(self._plan)
+            self._command = self.wizard.describe(self._plan)
+
+    def on_mount(self) -> None:
+        """The cursor on the button that starts."""
+        if self._refusal:
+            self.notice(f"x {self._refusal}", problem=True)
+        self.query_one("#next").focus()
+
+    def obstacles(self) -> Iterator[Obstacle]:
+        """A plan that cannot start."""
+        if self._refusal:
+            yield Obstacle(self.query_one("#back"), self._refusal)
+
+    def go_on(self) -> None:
+        """Starts."""
+        assert self._plan is not None
+        self.wizard.launch(self._plan)
+
+    def action_copy(self) -> None:
+        """To the terminal's clipboard (OSC 52), and to a file for terminals that have none."""
+        path = state_folder() / "command.sh"
+        self.app.copy_to_clipboard(self._command)
+        try:
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            write_whole(path, self._command + "\n")
+        except OSError as error:
+            self.notice(f"Copied. It could not be written to {path}: {error.strerror}.", problem=True)
+        else:
+            self.notice(f"Copied; it also lies in {path}")
+
+    def action_save(self) -> None:
+        """Asks where."""
+        answers = self.session.answers
+        self.app.push_screen(SavePreset(answers.preset, answers.name), self._saved)
+
+    def _saved(self, saved: Saved | None) -> None:
+        if saved is not None:
+            self.notice(f"Saved. Run it again with: bert-tui run {saved.path}")

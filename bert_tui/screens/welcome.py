@@ -1,0 +1,105 @@
+"""The first page: what this is, and where to go."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from textual import on
+from textual.app import ComposeResult
+from textual.content import Content
+from textual.widgets import Static
+
+from bert_tui.screens.page import WizardPage
+from bert_tui.widgets.choice_list import ChoiceList, Line
+from bert_tui.widgets.step_bar import NAMES
+from trainer.spec.run_directory import RunDirectory
+
+WHAT_THIS_IS = """\
+bert-tui trains BERT, a neural network that learns a language by guessing hidden words. \
+A few short pages ask where your files are, how large the model is, and how it is split over this machine. \
+Then the training runs in the background, and you watch it here."""
+
+
+@dataclass(frozen=True)
+class LiveRun:
+    """A run that is going on."""
+
+    run: RunDirectory
+    state: str
+    """In a few words: "training, step 300 of 700"."""
+
+
+class WelcomePage(WizardPage):
+    """Three sentences and a list of ways to go; runs that are alive come first."""
+
+    page = "welcome"
+    heading = "Train a BERT model"
+    lead = WHAT_THIS_IS
+
+    DEFAULT_CSS = """
+    WelcomePage { #keys { color: $muted; margin-top: 1; } }
+    """
+
+    def compose_body(self) -> ComposeResult:
+        """The ways to go."""
+        yield ChoiceList(field="welcome", id="ways")
+        yield Static(
+            "Enter goes on, the arrow keys choose, Tab moves between fields, F1 explains what is under the cursor. "
+            "Your answers are kept: you may leave at any time and come back.",
+            id="keys",
+        )
+
+    def on_mount(self) -> None:
+        """The cursor on the first way."""
+        self.redraw()
+        self.query_one(ChoiceList).focus()
+        if self.session.set_aside:
+            self.notice(f"! Answers of an earlier time were damaged; they lie in {self.session.set_aside}.")
+
+    def redraw(self) -> None:
+        """Runs may have been found."""
+        ways = self.query_one(ChoiceList)
+        lines = [*self._live_lines(), *self._wizard_lines()]
+        moved = ways.value is not None and ways.highlighted != 0
+        ways.show(lines, ways.value if moved else lines[0].value)
+
+    def _live_lines(self) -> list[Line]:
+        lines = [
+            _line(f"run:{found.run.id}", "Watch the training", f"{found.run.id}  {found.state}")
+            for found in self.wizard.live_runs
+        ]
+        if self.wizard.run_count:
+            lines.append(_line("runs", "See all runs", f"{self.wizard.run_count} so far"))
+        return lines
+
+    def _wizard_lines(self) -> list[Line]:
+        kept = self.session.kept_page
+        if kept is None:
+            return [_line("new", "Set up a training", "with the answers that suit this machine")]
+        return [
+            _line("continue", "Go on where you left", f"page {NAMES[kept]}; your answers are kept"),
+            _line("over", "Start over", "with the answers that suit this machine"),
+        ]
+
+    @on(ChoiceList.Accepted)
+    def _accepted(self) -> None:
+        self.action_next()
+
+    def go_on(self) -> None:
+        """Where the chosen line leads."""
+        way = self.query_one(ChoiceList).value or "new"
+        kept = self.session.kept_page
+        if way == "runs":
+            self.wizard.show_runs()
+        elif way.startswith("run:"):
+            self.wizard.watch_by_id(way.removeprefix("run:"))
+        elif way == "continue" and kept is not None:
+            self.wizard.show_page(kept if self.session.settled else "environment")
+        else:
+            if way == "over":
+                self.session.start_over()
+            super().go_on()
+
+
+def _line(value: str, title: str, detail: str) -> Line:
+    return Line(value, Content.assemble(title.ljust(24), (detail, "$muted")), bold=len(title))

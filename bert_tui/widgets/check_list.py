@@ -1,0 +1,77 @@
+"""The checklist: one line a question, filled in as the answers come."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from textual.content import Content
+from textual.widgets import OptionList
+from textual.widgets.option_list import Option
+
+from bert_tui.checks.check import Answer, Check
+from bert_tui.checks.runner import Question
+
+SIGNS: dict[Answer, tuple[str, str]] = {
+    "pass": ("ok", "$success"),
+    "warn": (" !", "bold $warning"),
+    "fail": (" x", "bold $error"),
+    "unknown": (" ?", "bold $warning"),
+}
+"""Sign and colour of each answer."""
+TITLE_WIDTH = 20
+
+
+class CheckList(OptionList):
+    """Lines of sign, title and what was seen. The line under the cursor is explained by the page."""
+
+    DEFAULT_CSS = """
+    CheckList {
+        border: none; padding: 0; background: $background; scrollbar-size-vertical: 1;
+        text-wrap: nowrap; text-overflow: ellipsis;
+        & > .option-list--option { padding: 0 1; }
+        & > .option-list--option-highlighted { background: $surface; }
+        &:focus > .option-list--option-highlighted { background: $panel; }
+        &:focus { border: none; background-tint: $foreground 0%; }
+    }
+    """
+
+    field = "checks"
+
+    def __init__(self, questions: Sequence[Question], id: str | None = None) -> None:
+        super().__init__(*(Option(_pending(question.title)) for question in questions), id=id)
+        self._names = [question.name for question in questions]
+        self._titles = [question.title for question in questions]
+        self._checks: dict[str, Check] = {}
+
+    @property
+    def current(self) -> Check | None:
+        """The answer under the cursor."""
+        return None if self.highlighted is None else self._checks.get(self._names[self.highlighted])
+
+    def show(self, check: Check) -> None:
+        """Fills in an answer; nothing is drawn where it is already there."""
+        if self._checks.get(check.name) == check:
+            return
+        self._checks[check.name] = check
+        index = self._names.index(check.name)
+        self.replace_option_prompt_at_index(index, _answered(self._titles[index], check))
+
+    def clear_answers(self) -> None:
+        """Takes all answers away: they are being asked again."""
+        self._checks.clear()
+        for index, title in enumerate(self._titles):
+            self.replace_option_prompt_at_index(index, _pending(title))
+
+    def point_out(self) -> None:
+        """Moves the cursor to the first answer that is no pass."""
+        troubled = (index for index, name in enumerate(self._names) if self._checks[name].answer != "pass")
+        self.highlighted = next(troubled, 0)
+
+
+def _pending(title: str) -> Content:
+    return Content.assemble((" … ", "$muted"), (title.ljust(TITLE_WIDTH), "$muted"), ("looking", "$muted"))
+
+
+def _answered(title: str, check: Check) -> Content:
+    sign, colour = SIGNS[check.answer]
+    return Content.assemble((f"{sign} ", colour), title.ljust(TITLE_WIDTH), (check.seen, "$muted"))
