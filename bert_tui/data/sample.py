@@ -93,20 +93,46 @@ def _split(texts: Sequence[str]) -> list[list[str]]:
 
 
 def _train_tokenizer(documents: Sequence[Sequence[str]], vocab_size: int) -> Any:
-    """BERT's lower-casing WordPiece tokenizer; [PAD] has id 0."""
-    from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, trainers  # slow to import
+    """BERT's lower-casing WordPiece tokenizer; [PAD] has id 0.
 
-    tokenizer = Tokenizer(models.WordPiece(unk_token=SPECIALS[0], continuing_subword_prefix=CONTINUATION))
-    tokenizer.normalizer = normalizers.BertNormalizer(lowercase=True)
-    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    The library numbers single characters in the order of a hash table, which changes from process to process, and
+    breaks ties by these numbers. Naming the characters beforehand makes it repeatable. They must not stay special,
+    or they would be cut out of every word: so the pieces are given to a fresh tokenizer.
+    """
+    from tokenizers import trainers  # slow to import
+
+    sentences = [sentence for document in documents for sentence in document]
+    learning = _tokenizer({})
     trainer = trainers.WordPieceTrainer(
         vocab_size=vocab_size,
-        special_tokens=[PAD, *SPECIALS],
+        special_tokens=[PAD, *SPECIALS, *_alphabet(learning, sentences)],
         continuing_subword_prefix=CONTINUATION,
         show_progress=False,
     )
-    tokenizer.train_from_iterator((sentence for sentences in documents for sentence in sentences), trainer)
+    learning.train_from_iterator(sentences, trainer)
+    return _tokenizer(learning.get_vocab(with_added_tokens=True))
+
+
+def _tokenizer(vocabulary: dict[str, int]) -> Any:
+    from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
+
+    model = models.WordPiece(vocabulary, unk_token=SPECIALS[0], continuing_subword_prefix=CONTINUATION)
+    tokenizer = Tokenizer(model)
+    tokenizer.normalizer = normalizers.BertNormalizer(lowercase=True)
+    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
     return tokenizer
+
+
+def _alphabet(tokenizer: Any, sentences: Sequence[str]) -> list[str]:
+    """The single characters that begin words and those that go on in them, each sorted."""
+    words = {
+        word
+        for sentence in sentences
+        for word, _ in tokenizer.pre_tokenizer.pre_tokenize_str(tokenizer.normalizer.normalize_str(sentence))
+    }
+    first = {word[0] for word in words}
+    further = {f"{CONTINUATION}{character}" for word in words for character in word[1:]}
+    return [*sorted(first), *sorted(further)]
 
 
 def _write_vocabulary(tokenizer: Any, path: Path) -> None:

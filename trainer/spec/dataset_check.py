@@ -52,10 +52,11 @@ def check_dataset(prefix: Path, vocabulary: Vocabulary, data: Data, *, scan: int
         PresetError: ``data.split`` is no split.
     """
     dataset = IndexedDataset(prefix)
+    _check_size(dataset)
     _check_sentences(dataset, scan)
     _check_documents(dataset, scan)
     _check_ids(dataset, vocabulary, scan)
-    _check_framing(dataset, vocabulary)
+    _check_framing(dataset, vocabulary, scan)
     paired_share = _share_of_several(dataset, scan)
     shares = split_documents(data.split, dataset.document_count)
     sizes = {split: len(documents) for split, documents in shares.items()}
@@ -95,13 +96,20 @@ def _chunks(total: int, scan: int | None) -> Iterator[slice]:
         yield slice(start, min(start + size, total))
 
 
+def _check_size(dataset: IndexedDataset) -> None:
+    """``.bin`` ends where the last sentence does."""
+    content, width = dataset_paths(dataset.prefix)[1], dataset.dtype.itemsize
+    size, end = width * len(dataset.tokens), int(dataset.pointers[-1]) + width * int(dataset.lengths[-1])
+    if size != end:
+        raise DatasetError(Problem("dataset.bin_size", str(content), str(size), {"expected": end}))
+    if not end:
+        raise DatasetError(Problem("dataset.empty", str(content)))
+
+
 def _check_sentences(dataset: IndexedDataset, scan: int | None) -> None:
-    """Lengths are not negative, sentences lie back to back from the start of ``.bin`` to its end."""
-    index, content = dataset_paths(dataset.prefix)
-    width = dataset.dtype.itemsize
-    if dataset.pointers[0] != 0:
-        facts = {"sentence": 0, "expected": 0}
-        raise DatasetError(Problem("dataset.pointers", str(index), str(dataset.pointers[0]), facts))
+    """Lengths are not negative, sentences lie back to back from the start of ``.bin``."""
+    index, width = dataset_paths(dataset.prefix)[0], dataset.dtype.itemsize
+    size = width * len(dataset.tokens)
     for part in _chunks(len(dataset.lengths), scan):
         lengths = np.array(dataset.lengths[part], dtype=np.int64)
         if (wrong := np.flatnonzero(lengths < 0)).size:
@@ -113,11 +121,9 @@ def _check_sentences(dataset: IndexedDataset, scan: int | None) -> None:
             before = int(wrong[0])
             facts = {"sentence": part.start + before + 1, "expected": int(pointers[before]) + int(steps[before])}
             raise DatasetError(Problem("dataset.pointers", str(index), str(pointers[before + 1]), facts))
-    size, end = content.stat().st_size, int(dataset.pointers[-1]) + width * int(dataset.lengths[-1])
-    if size != end:
-        raise DatasetError(Problem("dataset.bin_size", str(content), str(size), {"expected": end}))
-    if not end:
-        raise DatasetError(Problem("dataset.empty", str(content)))
+        if not 0 <= pointers[0] <= pointers[-1] <= size or (part.start == 0 and pointers[0]):
+            facts = {"sentence": part.start, "expected": width * int(dataset.lengths[: part.start].sum(dtype=np.int64))}
+            raise DatasetError(Problem("dataset.pointers", str(index), str(pointers[0]), facts))
 
 
 def _check_documents(dataset: IndexedDataset, scan: int | None) -> None:
@@ -142,17 +148,17 @@ def _check_ids(dataset: IndexedDataset, vocabulary: Vocabulary, scan: int | None
             raise DatasetError(Problem("dataset.ids", str(content), str(int(ids[wrong[0]])), facts))
 
 
-def _check_framing(dataset: IndexedDataset, vocabulary: Vocabulary) -> None:
+def _check_framing(dataset: IndexedDataset, vocabulary: Vocabulary, scan: int | None) -> None:
     """Sentences do not carry [CLS] and [SEP] of their own; looked at in up to CHUNK of them."""
-    step = -(-len(dataset.lengths) // CHUNK)
-    lengths = np.array(dataset.lengths[::step], dtype=np.int64)
-    starts = np.array(dataset.pointers[::step]) // dataset.dtype.itemsize
-    starts, lengths = starts[lengths > 0], lengths[lengths > 0]
-    if not starts.size:
-        return
-    framed = (dataset.tokens[starts] == vocabulary.cls) & (dataset.tokens[starts + lengths - 1] == vocabulary.sep)
-    if framed.mean() > FRAMED_SHARE:
-        raise DatasetError(Problem("dataset.framed", str(dataset.prefix), f"{framed.mean():.0%}"))
+    framed = looked_at = 0
+    for part in _chunks(len(dataset.lengths), min(scan or CHUNK, CHUNK)):
+        lengths = np.array(dataset.lengths[part], dtype=np.int64)
+        starts = np.array(dataset.pointers[part]) // dataset.dtype.itemsize
+        starts, ends = starts[lengths > 0], (starts + lengths)[lengths > 0]
+        own = (dataset.tokens[starts] == vocabulary.cls) & (dataset.tokens[ends - 1] == vocabulary.sep)
+        framed, looked_at = framed + int(np.count_nonzero(own)), looked_at + len(own)
+    if framed > FRAMED_SHARE * looked_at:
+        raise DatasetError(Problem("dataset.framed", str(dataset.prefix), f"{framed / looked_at:.0%}"))
 
 
 def _share_of_several(dataset: IndexedDataset, scan: int | None) -> float:
