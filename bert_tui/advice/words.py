@@ -74,7 +74,6 @@ TEXTS: dict[str, Words] = {
         "Leave model.vocab_size out, or set it to {value}.",
     ),
     # datasets
-    "data.several_paths": Words("{where} names {value} datasets; this version trains on one.", "Name one."),
     "data.split": Words("{where}: {value} is no split.", "Write three numbers, for example 949,50,1."),
     "dataset.several": Words(
         "{where} names several datasets: {value}.", "Name one; this version reads one dataset a run."

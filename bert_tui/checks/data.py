@@ -158,7 +158,7 @@ def _check_size(found: Vocabulary, path: Path, wanted: int | None) -> None:
 
 def _one_prefix(data: Data) -> Path:
     if len(data.data_path) > 1:
-        raise RunError(Problem("data.several_paths", "data.data_path", str(len(data.data_path))))
+        raise RunError(Problem("dataset.several", "data.data_path", " ".join(data.data_path)))
     return typed_path("data.data_path", data.data_path[0] if data.data_path else "")
 
 

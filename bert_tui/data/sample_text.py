@@ -14,7 +14,7 @@ from pathlib import Path
 from trainer.spec.problem import DatasetError, Problem
 from trainer.spec.sample_index import Report
 
-SHORTEST = 200
+SHORTEST = 100
 """Characters; shorter docstrings are mostly one line that repeats a name."""
 PASSED_OVER = frozenset({"site-packages", "dist-packages", "test", "tests", "idlelib", "lib2to3", "turtledemo"})
 """Folders of the library that not every installation has, or that hold other people's packages."""

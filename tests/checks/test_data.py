@@ -63,7 +63,7 @@ def test_the_sample_text_needs_no_paths_of_data(preset: Preset) -> None:
         ({"data__vocab_file": None}, "data.vocabulary", "data.vocab_file has no path."),
         ({"model__vocab_size": 9}, "data.vocabulary", "has 8 pieces, but model.vocab_size is 9."),
         ({"data__data_path": ("/nowhere/wiki",)}, "data.dataset", "There is no file /nowhere/wiki.idx."),
-        ({"data__data_path": ("/a", "/b")}, "data.dataset", "names 2 datasets"),
+        ({"data__data_path": ("/a", "/b")}, "data.dataset", "names several datasets: /a /b"),
         ({"checkpoint__path": "/etc/hostname/x"}, "path.checkpoints", "/etc/hostname is a file, not a folder."),
         ({"checkpoint__path": "/proc/x"}, "path.checkpoints", "/proc"),
         ({"logs__tensorboard_path": "$NOT_SET_ANYWHERE/x"}, "path.tensorboard", "$NOT_SET_ANYWHERE is not set."),
@@ -124,7 +124,8 @@ def test_what_is_no_path_in_any_field(field: str) -> None:
     assert code(field, "a\nb") == "path.characters"
     assert code(field, "\x1b[31m") == "path.characters"
     assert code(field, "$NOT_SET_ANYWHERE") == "path.variable"
-    code(field, "/x" * 5000)
+    for text in ("/x" * 5000, "x" * 5000, "/", "//", ".", "/dev/null", "~nobody-here/x"):
+        code(field, text)
 
 
 def test_a_disk_that_does_not_answer_is_unknown_soon(preset: Preset, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -384,3 +384,12 @@ def test_splits_are_contiguous_and_exact() -> None:
     ]
     assert [len(part) for part in split_documents("900,100,0", 7).values()] == [6, 1, 0]
     assert [len(part) for part in split_documents("1", 7).values()] == [7, 0, 0]
+
+
+def test_an_id_beyond_the_vocabulary_is_told_when_it_is_read(
+    dataset: IndexedDataset, reader: RowReader, vocabulary: Vocabulary
+) -> None:
+    small = Vocabulary(vocabulary.pieces[:2000], 0, 1, 2, 3, 4, vocabulary.continuation[:2000])
+    with pytest.raises(DatasetError) as caught:
+        RowReader(dataset, reader.index, small, DATA, LENGTH).batch("train", range(8))
+    assert caught.value.problems[0].code == "dataset.ids"

@@ -142,7 +142,7 @@ class IndexedDatasetWriter:
 
 def dataset_paths(prefix: Path) -> tuple[Path, Path]:
     """The ``.idx`` and the ``.bin`` of a prefix. A prefix may contain dots."""
-    return prefix.with_name(f"{prefix.name}.idx"), prefix.with_name(f"{prefix.name}.bin")
+    return Path(f"{prefix}.idx"), Path(f"{prefix}.bin")
 
 
 def _sync(file: Any) -> None:

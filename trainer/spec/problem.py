@@ -36,7 +36,6 @@ ENGLISH: dict[str, str] = {
     "vocabulary.no_continuation": "{where}: no piece begins with ##",
     "vocabulary.size": "{where}: {value} pieces, but the preset's model.vocab_size is {wanted}",
     # datasets
-    "data.several_paths": "{where}: {value} datasets; this version trains on one",
     "data.split": "{where}: {value} is not three numbers with commas between them, the first above zero",
     "dataset.several": "{where}: several datasets ({value}); this version reads one",
     "dataset.suffix": "{where}: the path must be given without {value}: {prefix}",

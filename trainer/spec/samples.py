@@ -91,7 +91,7 @@ class RowReader:
         Position // rows is the epoch. Training shuffles the rows anew in each epoch, the other splits never do.
 
         Raises:
-            DatasetError: the split has no rows.
+            DatasetError: the split has no rows, or an id is not in the vocabulary.
         """
         wanted = np.asarray(positions, dtype=np.int64)
         if not self.rows(split):
@@ -177,6 +177,17 @@ class RowReader:
         """[p], how many tokens of ``.bin`` come before each sentence."""
         return self._dataset.pointers[sentences] // self._dataset.dtype.itemsize
 
+    def _read(self, places: NDArray[np.int64]) -> NDArray[np.int64]:
+        """The ids at places of ``.bin``, [n]. They are held against the vocabulary here, because the check before a
+        run looks at a part of a large dataset only.
+        """
+        ids = self._dataset.tokens[places].astype(np.int64)
+        wrong = np.flatnonzero((ids < 0) | (ids >= self._vocabulary.size))
+        if wrong.size:
+            facts = {"vocabulary": self._vocabulary.size, "position": int(places[wrong[0]])}
+            raise DatasetError(Problem("dataset.ids", f"{self._dataset.prefix}.bin", str(ids[wrong[0]]), facts))
+        return ids
+
     def _fill(self, rows: int, samples: _Samples, draws: _Draws) -> Batch:
         """Reads the tokens, masks them and puts them in their places."""
         vocabulary, shape = self._vocabulary, (rows, self._length)
@@ -188,7 +199,7 @@ class RowReader:
         text, used = in_a | in_b, column < total[:, None]
         source = np.where(in_a, samples.starts[:, :1] + column - 1, samples.starts[:, 1:] + column - 2 - a)
         tokens = np.where(column == 0, vocabulary.cls, np.full(text.shape, vocabulary.sep))
-        tokens[text] = self._dataset.tokens[source[text]]
+        tokens[text] = self._read(source[text])
         starts_word = text & (~vocabulary.continuation[tokens] | (column == 1) | (column == a + 2))
         masked = choose_masked(
             starts_word, text, total, self._data.mask_probability, draws.order[:, : text.shape[1]], draws.group
