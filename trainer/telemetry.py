@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from trainer.process_tree import family
-from trainer.spec.devices import read_gpus
+from trainer.spec.devices import kept_open, read_gpus
 from trainer.spec.records import GpuReading, Telemetry, to_json
 from trainer.spec.run_directory import write_whole
 
@@ -41,6 +41,10 @@ class TelemetryWriter:
         self._thread.join(2.0)
 
     def _run(self) -> None:
+        with kept_open():
+            self._read_on()
+
+    def _read_on(self) -> None:
         reader, thinned = TelemetryReader(os.getpid()), time.monotonic()
         while not self._ended.wait(1.0):
             try:

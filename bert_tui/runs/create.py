@@ -37,6 +37,8 @@ CHANGEABLE = (
     "checkpoint.keep_last",
 )
 """What a resume may change: how and how long, but neither the model nor what it reads."""
+WINDING_UP = 5.0
+"""Seconds a supervisor may take to go after it has written how the attempt ended."""
 HEADING = "Asked for by bert-tui {version}. Replay: bert-tui run THIS_FILE"
 
 
@@ -144,9 +146,9 @@ def _refuse_fixed(overrides: tuple[str, ...]) -> None:
 
 def _refuse_busy(run: RunDirectory) -> AttemptDirectory:
     """The last attempt, if it is over. A lost run counts as over where its lock is free."""
-    if by := holder(run):
-        raise RunError(locked(run, by))
     view = state_of(run)
+    if by := holder(run, patience=0.0 if view.state.active else WINDING_UP):
+        raise RunError(locked(run, by))
     if view.attempt is None or view.state.active:
         raise RunError(Problem("run.active", run.id, view.state))
     return view.attempt

@@ -56,6 +56,11 @@ class StopWatch:
         """The supervisor sees to it from now on."""
         self._disarmed.set()
 
+    def check(self) -> None:
+        """Raises :class:`StopAsked` if a stop was asked for since the last poll."""
+        if self._attempt.stop_request.exists():
+            raise StopAsked
+
     def _on_signal(self, *_: Any) -> None:
         if not self._disarmed.is_set():
             self.disarm()
@@ -121,6 +126,7 @@ class Starter:
         tensorboard_folder(run, preset).mkdir(mode=0o700, parents=True, exist_ok=True)
         run.cache.mkdir(mode=0o700, exist_ok=True)
         run.checkpoints.mkdir(mode=0o700, exist_ok=True)
+        self._stop.check()
         self._stop.disarm()
         command = launcher.describe(job)
 

@@ -6,7 +6,8 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -51,6 +52,31 @@ def list_gpus() -> GpuList:
     """Every GPU with its processes, the driver's version, and what went wrong, told apart."""
     answer = _ask(lambda nvml, device, index: GpuFacts(_reading(nvml, device, index), _processes(nvml, device)))
     return GpuList(tuple(answer.items), answer.driver, answer.trouble, answer.reason)
+
+
+@contextmanager
+def kept_open() -> Iterator[None]:
+    """Inside, the driver stays initialised (NVML counts its users), which makes every reading after the first cheap.
+    Where there is no driver nothing is kept, and the readings say why."""
+    nvml = _initialised()
+    try:
+        yield
+    finally:
+        if nvml is not None:
+            nvml.nvmlShutdown()
+
+
+def _initialised() -> Any:
+    """NVML, or None where it cannot be had."""
+    try:
+        nvml = importlib.import_module("pynvml")
+    except ImportError:
+        return None
+    try:
+        nvml.nvmlInit()
+    except nvml.NVMLError:
+        return None
+    return nvml
 
 
 @dataclass(frozen=True)

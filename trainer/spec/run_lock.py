@@ -50,8 +50,8 @@ def take_lock(attempt: AttemptDirectory, role: Literal["starter", "supervisor"])
     return RunLock(descriptor)
 
 
-def holder(run: RunDirectory) -> Holder | None:
-    """Who has the lock now; None if it is free.
+def holder(run: RunDirectory, patience: float = 0.0) -> Holder | None:
+    """Who has the lock now; None if it is free, or becomes free within ``patience`` seconds.
 
     Raises:
         RunError: it may not be looked at.
@@ -63,7 +63,7 @@ def holder(run: RunDirectory) -> Holder | None:
     except OSError as error:
         raise RunError(Problem("run.unreadable", str(run.lock), "", {"reason": error.strerror})) from error
     try:
-        return None if _try(descriptor, fcntl.LOCK_SH, 0.0) else read_holder(run.lock)
+        return None if _try(descriptor, fcntl.LOCK_SH, time.monotonic() + patience) else read_holder(run.lock)
     finally:
         os.close(descriptor)
 
