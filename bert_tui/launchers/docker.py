@@ -6,6 +6,7 @@ import contextlib
 import socket
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +34,7 @@ from bert_tui.launchers.engine import (
     refused_ulimit,
     remapping,
 )
-from bert_tui.launchers.image import prepare_image
+from bert_tui.launchers.image import expected_image, prepare_image
 from bert_tui.launchers.protocol import Alive, Exited, Handle, Job, Probe, Step, Unknown
 from trainer.spec.problem import EnvironmentRefused, Problem
 from trainer.spec.run_directory import AttemptDirectory
@@ -59,12 +60,14 @@ class DockerLauncher:
         return prepare_image(image, gpus_wanted, report)
 
     def describe(self, job: Job) -> str:
-        """The ``docker run`` line; after :meth:`start`, without the ulimits that the engine refused.
+        """The ``docker run`` line; after :meth:`start`, without the ulimits that the engine refused. The image "auto"
+        is shown by the name it will get, or as IMAGE where that cannot be told yet.
 
         Raises:
             EnvironmentRefused: a path of the job would cover folders of the image.
         """
-        return docker_run(container_spec(job, Caller.current(), self._refused_ulimits))
+        named = replace(job, image=_name_to_show(job))
+        return docker_run(container_spec(named, Caller.current(), self._refused_ulimits))
 
     def start(self, job: Job, record: Callable[[Handle, tuple[str, ...]], None]) -> Handle:
         """Creates the container, records it, starts it, and watches its first moments.
@@ -155,6 +158,13 @@ def runs_by_label() -> list[Path]:
     return sorted({Path(container["Labels"][RUN_LABEL]) for container in containers})
 
 
+def _name_to_show(job: Job) -> str:
+    try:
+        return expected_image(job.image, job.device == "cuda") if job.image == "auto" else job.image
+    except EnvironmentRefused:
+        return "IMAGE"
+
+
 def _require_fit(client: Any, engine: str, job: Job) -> None:
     with engine_errors():
         version, info = client.version(), client.info()
@@ -177,6 +187,7 @@ def _create(client: Any, spec: ContainerSpec) -> tuple[str, tuple[str, ...]]:
         mem_limit=spec.memory,
         shm_size=spec.shared_memory,
         ulimits=[Ulimit(name=name, soft=limit, hard=limit) for name, limit in spec.ulimits.items()],
+        restart_policy={"Name": "no"},
         log_config=LogConfig(type=LOG_DRIVER, config=LOG_OPTIONS),
         device_requests=[DeviceRequest(device_ids=list(spec.gpus), capabilities=[["gpu"]])] if spec.gpus else None,
         mounts=[
