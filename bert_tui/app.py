@@ -23,6 +23,7 @@ from bert_tui.checks.check import Check
 from bert_tui.checks.runner import Question, run_checks
 from bert_tui.deadline import within
 from bert_tui.exit_status import ExitStatus, status_of_run
+from bert_tui.frame_diff import FrameDifference
 from bert_tui.machine import Machine, read_machine
 from bert_tui.plan import Plan
 from bert_tui.screens.welcome import LiveRun, WelcomePage
@@ -66,14 +67,14 @@ class RunsFound(Message):
     count: int
 
 
-class BertTui(App[int]):
+class BertTui(FrameDifference, App[int]):
     """The screens. ``first`` is the wizard or a run to watch; the rest are borders with the outside."""
 
     ENABLE_COMMAND_PALETTE = False
     BINDINGS = [
         Binding("f1", "help", "Help"),
-        Binding("ctrl+q", "quit", "Quit", priority=True),
-        Binding("ctrl+c", "quit", "Quit", priority=True, show=False),
+        Binding("ctrl+q", "quit", "Quit"),
+        Binding("ctrl+c", "quit", "Quit", show=False),
     ]
     CSS = """
     Button {
@@ -82,6 +83,7 @@ class BertTui(App[int]):
         &.-primary { background: $panel; color: $accent; text-style: bold; }
         &.-primary:hover { border: none; background: $panel; }
         &:focus, &.-primary:focus { background: $accent; color: $background; text-style: bold; }
+        &:ansi:focus { text-style: bold reverse; }
     }
     Footer { background: $surface; }
     """
@@ -245,13 +247,12 @@ class BertTui(App[int]):
 
             self.push_screen(Leave(self.session.unsaved), lambda leave: self.exit(0) if leave else None)
             return
-        self.exit(await asyncio.to_thread(self._status))
-
-    def _status(self) -> int:
-        """What the watched run has come to, as an exit status."""
         if self._watched is None:
-            return ExitStatus.FINISHED
-        return exit_status(self._watched)
+            self.exit(ExitStatus.FINISHED)
+            return
+        status = await asyncio.to_thread(exit_status, self._watched)
+        goes_on = f"The run goes on. See it again: bert-tui attach {self._watched.id}"
+        self.exit(status, message=goes_on if status is ExitStatus.DETACHED else None)
 
     def _end_by_signal(self, number: signal.Signals) -> None:
         self.exit(128 + number)
@@ -311,10 +312,9 @@ def _page_class(page: Page) -> type[WizardPage]:
 
 
 def _all_questions() -> Sequence[Question]:
-    from bert_tui.checks.docker import DOCKER_CHECKS
-    from bert_tui.checks.environment import ENVIRONMENT_CHECKS
+    from bert_tui.checks.checklist import MACHINE_CHECKS
 
-    return (*ENVIRONMENT_CHECKS, *DOCKER_CHECKS)
+    return MACHINE_CHECKS
 
 
 def _find_runs() -> tuple[list[LiveRun], int]:

@@ -49,11 +49,18 @@ class DataPage(WizardPage):
 
     page = "data"
     heading = "Which text, and where do the results go?"
-    lead = "Paths may begin with ~ and contain $VARIABLES."
 
     DEFAULT_CSS = """
     DataPage { ChoiceList, Field { margin-bottom: 1; } }
     """
+
+    @property
+    def lead(self) -> str:  # type: ignore[override]
+        """Which variables were used, or that some may be."""
+        prefilled = self.session.answers.prefilled
+        if prefilled:
+            return f"Filled in from your environment: {', '.join(prefilled)}."
+        return "Paths may begin with ~ and contain $VARIABLES."
 
     @dataclass
     class Looked(Message):
@@ -91,8 +98,6 @@ class DataPage(WizardPage):
         self._show_source()
         for name in self._asked():
             self._look(name)
-        if self.session.answers.prefilled:
-            self.notice(f"Filled in from your environment: {', '.join(self.session.answers.prefilled)}.")
 
     def action_next(self) -> None:
         """Looks at all paths, in a thread: a disk may take its time."""

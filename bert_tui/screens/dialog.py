@@ -31,8 +31,8 @@ class Dialog(ModalScreen[Result]):
         align: center middle;
         #box { width: 76; max-width: 100%; height: auto; max-height: 100%; background: $surface; padding: 1 2; }
         #dialog-heading { text-style: bold; color: $strong; }
-        #dialog-lead { color: $muted; height: auto; margin-bottom: 1; }
-        #dialog-notice { height: auto; color: $error; }
+        #dialog-lead { color: $muted; width: 1fr; height: auto; margin-bottom: 1; }
+        #dialog-notice { width: 1fr; height: auto; color: $error; }
         #buttons { height: 1; margin-top: 1; align-horizontal: right; }
         #buttons Button { margin-left: 1; }
     }

@@ -135,5 +135,5 @@ def _size_line(size: choices.SizeChoice) -> Line:
     )
     if size.reason:
         return Line(size.size, Content(f"{columns}  {size.reason}"), disabled=True)
-    split = f"  {size.tensor} together" if size.tensor > 1 else ""
+    split = f"  split over {size.tensor}" if size.tensor > 1 else ""
     return Line(size.size, Content.assemble(columns, (split, "$muted")), bold=len(size.size))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, ClassVar, cast
 
 from textual import events, on
 from textual.app import ComposeResult
+from textual.binding import Binding
 from textual.containers import Horizontal, VerticalScroll
 from textual.screen import Screen
 from textual.widget import Widget
@@ -44,15 +45,16 @@ class WizardPage(Screen[None]):
         ("f1", "app.help", "Help"),
         ("f2", "back", "Back"),
         ("f3", "next", "Next"),
+        Binding("ctrl+c", "app.quit", "Quit", priority=True, show=False),
     ]
 
     DEFAULT_CSS = """
     WizardPage {
         background: $background; color: $foreground;
-        #body { padding: 1 2 0 2; height: 1fr; scrollbar-size-vertical: 1; background: $background; }
+        #body { padding: 1 2 0 2; height: 1fr; max-width: 104; scrollbar-size-vertical: 1; background: $background; }
         #heading { text-style: bold; color: $strong; height: 1; }
-        #lead { color: $muted; height: auto; margin-bottom: 1; }
-        #bar { height: 1; padding: 0 2; }
+        #lead { color: $muted; width: 1fr; height: auto; margin-bottom: 1; }
+        #bar { height: 1; padding: 0 2; max-width: 104; }
         #notice { width: 1fr; height: 1; color: $muted; text-wrap: nowrap; text-overflow: ellipsis; }
         #notice.-problem { color: $error; }
         #bar Button { margin-left: 1; }

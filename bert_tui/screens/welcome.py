@@ -37,7 +37,7 @@ class WelcomePage(WizardPage):
     lead = WHAT_THIS_IS
 
     DEFAULT_CSS = """
-    WelcomePage { #keys { color: $muted; margin-top: 1; } }
+    WelcomePage { #keys { color: $muted; width: 1fr; margin-top: 1; } }
     """
 
     def compose_body(self) -> ComposeResult:
@@ -65,7 +65,7 @@ class WelcomePage(WizardPage):
 
     def _live_lines(self) -> list[Line]:
         lines = [
-            _line(f"run:{found.run.id}", "Watch the training", f"{found.run.id}  {found.state}")
+            _line(f"run:{found.run.id}", "Watch the training", f"{found.state}  {found.run.id}")
             for found in self.wizard.live_runs
         ]
         if self.wizard.run_count:
@@ -102,4 +102,4 @@ class WelcomePage(WizardPage):
 
 
 def _line(value: str, title: str, detail: str) -> Line:
-    return Line(value, Content.assemble(title.ljust(24), (detail, "$muted")), bold=len(title))
+    return Line(value, Content.assemble(title.ljust(22), (detail, "$muted")), bold=len(title))

@@ -42,6 +42,7 @@ class CheckList(OptionList):
         self._names = [question.name for question in questions]
         self._titles = [question.title for question in questions]
         self._checks: dict[str, Check] = {}
+        self.styles.max_height = max(1, len(questions))
 
     @property
     def current(self) -> Check | None:

@@ -15,6 +15,7 @@ class LineInput(Input):
         border: none; height: 1; padding: 0 1; background: $surface;
         &:focus { border: none; background: $panel; background-tint: $foreground 0%; }
         &.-invalid, &.-invalid:focus { border: none; }
+        &:ansi, &:ansi:focus { border-left: solid ansi_default; }
         & > .input--placeholder { color: $text-disabled; }
     }
     """
