@@ -8,24 +8,37 @@ import sys
 import time
 import traceback
 from pathlib import Path
+from typing import NoReturn
 
 import torch
 
-from trainer.process_tree import die_with_parent
 from trainer.spec.problem import Problem, SpecError
 from trainer.spec.run_directory import AttemptDirectory, write_whole
 from trainer.train import train
 
 
-def main() -> None:
-    """Trains; an error is recorded for the supervisor before it ends this rank."""
+def main() -> int:
+    """Trains; an error is recorded for the supervisor. Returns the exit status."""
     die_with_parent()
     attempt = AttemptDirectory(Path(sys.argv[1]).resolve())
     try:
         train(attempt)
     except Exception as error:
+        traceback.print_exc()
         _record(error, attempt.rank_errors / f"{os.environ['RANK']}.error.json")
-        raise
+        return 1
+    return 0
+
+
+def end(status: int) -> NoReturn:
+    """Ends the process at once.
+
+    The interpreter's own ending races with gloo's threads, which may abort the process after a good run
+    (pytorch#179291); all files are closed by now.
+    """
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status)
 
 
 def _record(error: Exception, path: Path) -> None:
@@ -49,4 +62,4 @@ def _problem(error: Exception) -> Problem:
 
 
 if __name__ == "__main__":
-    main()
+    end(main())
