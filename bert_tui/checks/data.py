@@ -43,6 +43,8 @@ def check_path_field(field: str, text: str, data: Data | None = None) -> Problem
     :data:`FIELDS`; ``data`` tells which vocabulary a dataset has to fit, and the rest of its settings. Writes nothing.
     A disk that does not answer in time is a problem of its own, ``path.silent``.
     """
+    import trainer.spec.dataset_check  # noqa: F401 - numpy takes its time, which is not the disk's
+
     looks: dict[str, Callable[[Path], object]] = {
         "data.vocab_file": _read_vocabulary,
         "data.data_path": lambda prefix: _look_at_dataset(prefix, data or Data()),

@@ -37,8 +37,8 @@ def choose_masked(
         text: [p, l], everything but [CLS], [SEP] and padding.
         lengths: [p], tokens of each sample with [CLS] and [SEP].
         probability: share of them to hide.
-        order_draws: [p, l] uniform numbers that put the words in random order.
-        group_draws: [p, l] uniform numbers that decide the length of the group beginning at each word.
+        order_draws: uniform numbers, one a word at least, that put the words in random order.
+        group_draws: uniform numbers, likewise, that decide the length of the group beginning at each word.
 
     Returns:
         [p, l], a subset of ``text``.

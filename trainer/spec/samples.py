@@ -16,11 +16,13 @@ from trainer.spec.indexed_dataset import IndexedDataset
 from trainer.spec.masking import choose_masked, replacements
 from trainer.spec.preset import Data
 from trainer.spec.problem import DatasetError, Problem
-from trainer.spec.sample_index import SampleIndex
+from trainer.spec.sample_index import SampleIndex, special_tokens
 from trainer.spec.split import SPLITS, Split
 from trainer.spec.vocabulary import Vocabulary
 
 SWAP_PROBABILITY = 0.5
+_ORDER, _SAMPLES = 101, 102
+"""Second half of Philox's key: one for each purpose, so that no two draw the same numbers."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,6 +65,44 @@ class _Samples:
     """[p, 2], tokens of the first and second segment."""
     swapped: NDArray[np.bool_]
     """[p]"""
+
+
+@dataclass(frozen=True, eq=False)
+class _Draws:
+    """Uniform numbers in [0, 1) of p samples."""
+
+    border: NDArray[np.float64]
+    """[p], where to cut the pair in two."""
+    swap: NDArray[np.float64]
+    """[p]"""
+    trim: NDArray[np.float64]
+    """[p, s], front or back, for each token taken off."""
+    order: NDArray[np.float64]
+    """[p, s], puts the words in random order."""
+    group: NDArray[np.float64]
+    """[p, s], how many words are hidden together."""
+    action: NDArray[np.float64]
+    """[p, s], [MASK], random id or as it was."""
+    new_id: NDArray[np.float64]
+    """[p, s]"""
+
+
+@dataclass(frozen=True, eq=False)
+class _Grid:
+    """The samples of a batch one below the other, [p, l]; l is the longest of them."""
+
+    tokens: NDArray[np.int64]
+    place: NDArray[np.int64]
+    """Index into the b * s tokens."""
+    column: NDArray[np.int64]
+    """[1, l]"""
+    used: NDArray[np.bool_]
+    """What belongs to the sample."""
+    text: NDArray[np.bool_]
+    """What belongs to it but [CLS] and [SEP]."""
+    second: NDArray[np.bool_]
+    """What comes after the first [SEP]."""
+    word_starts: NDArray[np.bool_]
 
 
 class RowReader:
@@ -155,7 +195,7 @@ class RowReader:
         swapped = draws.swap < SWAP_PROBABILITY if self._data.sentence_order else np.zeros(len(pairs), dtype=np.bool_)
         starts[swapped], lengths[swapped] = starts[swapped, ::-1], lengths[swapped, ::-1]
         starts, lengths = trim(starts, lengths, target, draws.trim)
-        total = lengths.sum(axis=1) + (3 if self._data.sentence_order else 2)
+        total = lengths.sum(axis=1) + special_tokens(self._data)
         before = np.cumsum(total) - total
         place = row_of_pair * self._length + before - before[np.arange(len(pairs)) - (segment - 1)]
         return _Samples(place, segment, starts, lengths, swapped)
@@ -188,72 +228,63 @@ class RowReader:
             raise DatasetError(Problem("dataset.ids", f"{self._dataset.prefix}.bin", str(ids[wrong[0]]), facts))
         return ids
 
-    def _fill(self, rows: int, samples: _Samples, draws: _Draws) -> Batch:
-        """Reads the tokens, masks them and puts them in their places."""
-        vocabulary, shape = self._vocabulary, (rows, self._length)
-        a, b = samples.lengths[:, :1], samples.lengths[:, 1:]
-        total = samples.lengths.sum(axis=1) + (3 if self._data.sentence_order else 2)
-        column = np.arange(int(total.max(initial=0)))[None, :]  # [1, l]
-        in_a = (column > 0) & (column <= a)  # [p, l], as all below
+    def _grid(self, samples: _Samples) -> _Grid:
+        """Reads the text and puts [CLS] and [SEP] around it."""
+        vocabulary = self._vocabulary
+        a, b = samples.lengths[:, :1], samples.lengths[:, 1:]  # [p, 1]
+        total = a + b + special_tokens(self._data)
+        column = np.arange(int(total.max(initial=0)))[None, :]
+        in_a = (column > 0) & (column <= a)
         in_b = (column > a + 1) & (column <= a + 1 + b)
-        text, used = in_a | in_b, column < total[:, None]
+        text = in_a | in_b
         source = np.where(in_a, samples.starts[:, :1] + column - 1, samples.starts[:, 1:] + column - 2 - a)
         tokens = np.where(column == 0, vocabulary.cls, np.full(text.shape, vocabulary.sep))
         tokens[text] = self._read(source[text])
-        starts_word = text & (~vocabulary.continuation[tokens] | (column == 1) | (column == a + 2))
-        masked = choose_masked(
-            starts_word, text, total, self._data.mask_probability, draws.order[:, : text.shape[1]], draws.group
+        return _Grid(
+            tokens=tokens,
+            place=samples.place[:, None] + column,
+            column=column,
+            used=column < total,
+            text=text,
+            second=column > a + 1,
+            word_starts=text & (~vocabulary.continuation[tokens] | (column == 1) | (column == a + 2)),
         )
-        labels = tokens[masked]
-        width = text.shape[1]
-        tokens[masked] = replacements(
-            labels, vocabulary.mask, vocabulary.size, draws.action[:, :width][masked], draws.new_id[:, :width][masked]
-        )
-        place = samples.place[:, None] + column
-        target = place[used]
 
-        def spread(values: NDArray[Any], padding: int, kind: Any) -> NDArray[Any]:
+    def _mask(self, grid: _Grid, draws: _Draws) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+        """The tokens as the model sees them, and what it has to guess, [p, l] each."""
+        width, vocabulary = grid.text.shape[1], self._vocabulary
+        lengths = np.count_nonzero(grid.used, axis=1)
+        probability = self._data.mask_probability
+        masked = choose_masked(grid.word_starts, grid.text, lengths, probability, draws.order, draws.group)
+        action, new_id = draws.action[:, :width][masked], draws.new_id[:, :width][masked]
+        tokens = grid.tokens.copy()
+        tokens[masked] = replacements(grid.tokens[masked], vocabulary.mask, vocabulary.size, action, new_id)
+        return tokens, masked
+
+    def _fill(self, rows: int, samples: _Samples, draws: _Draws) -> Batch:
+        """Reads and masks the samples and puts them in their places."""
+        grid = self._grid(samples)
+        tokens, masked = self._mask(grid, draws)
+        target = grid.place[grid.used]
+
+        def spread(values: NDArray[Any], kind: type[Any], padding: int = 0) -> NDArray[Any]:
             laid_out = np.full(rows * self._length, padding, dtype=kind)
-            laid_out[target] = np.broadcast_to(values, used.shape)[used]
-            return laid_out.reshape(shape)
+            laid_out[target] = np.broadcast_to(values, grid.used.shape)[grid.used]
+            return laid_out.reshape(rows, self._length)
 
-        ordered = self._data.sentence_order
+        ordered = slice(None) if self._data.sentence_order else slice(0)
         return Batch(
-            tokens=spread(tokens, vocabulary.pad, np.int64),
-            positions=spread(column, 0, np.int64),
-            types=spread((column > a + 1) & ordered, 0, np.int64),
-            segments=spread(samples.segment[:, None], 0, np.int32),
-            masked_index=place[masked],
-            masked_label=labels,
-            pair_index=samples.place if ordered else samples.place[:0],
-            swapped=samples.swapped.astype(np.int64) if ordered else np.zeros(0, dtype=np.int64),
-            tokens_count=int(total.sum()),
-            pairs_count=len(total),
+            tokens=spread(tokens, np.int64, self._vocabulary.pad),
+            positions=spread(grid.column, np.int64),
+            types=spread(grid.second & self._data.sentence_order, np.int64),
+            segments=spread(samples.segment[:, None], np.int32),
+            masked_index=grid.place[masked],
+            masked_label=grid.tokens[masked],
+            pair_index=samples.place[ordered],
+            swapped=samples.swapped[ordered].astype(np.int64),
+            tokens_count=len(target),
+            pairs_count=len(samples.place),
         )
-
-
-_ORDER, _SAMPLES = 101, 102
-"""Second half of Philox's key: one for each purpose, so that no two draw the same numbers."""
-
-
-@dataclass(frozen=True, eq=False)
-class _Draws:
-    """Uniform numbers in [0, 1) of p samples."""
-
-    border: NDArray[np.float64]
-    """[p], where to cut the pair in two."""
-    swap: NDArray[np.float64]
-    """[p]"""
-    trim: NDArray[np.float64]
-    """[p, s], front or back, for each token taken off."""
-    order: NDArray[np.float64]
-    """[p, s], puts the words in random order."""
-    group: NDArray[np.float64]
-    """[p, s], how many words are hidden together."""
-    action: NDArray[np.float64]
-    """[p, s], [MASK], random id or as it was."""
-    new_id: NDArray[np.float64]
-    """[p, s]"""
 
 
 def trim(
