@@ -1,0 +1,139 @@
+"""Whole attempts through torchrun: files, resume to the bit, and what stops a run."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tests.trainer.small_run import metrics, rank_error, small_preset, train, write_attempt, write_dataset
+from trainer.spec.checkpoint_folder import complete_checkpoints
+from trainer.spec.preset import Preset, replace
+from trainer.spec.problem import Problem
+from trainer.spec.records import Progress, read_record
+from trainer.spec.run_directory import AttemptDirectory
+
+LOSSES = ("lm_loss", "sop_loss", "grad_norm", "rows", "tokens")
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A dataset, and room for a run."""
+    write_dataset(tmp_path)
+    return tmp_path
+
+
+def _trained(folder: Path, number: int, preset: Preset) -> AttemptDirectory:
+    attempt = write_attempt(folder, number, preset)
+    done = train(attempt, preset)
+    assert done.returncode == 0, done.stderr[-3000:]
+    return attempt
+
+
+def _losses(attempt: AttemptDirectory, first: int, last: int, *, before: int | None = None) -> list[list[float]]:
+    """The last record of each step; ``before`` leaves out the records of a resume."""
+    records = {int(record["step"]): record for record in metrics(attempt.run)[:before]}
+    return [[records[step][name] for name in LOSSES] for step in range(first, last + 1)]
+
+
+@pytest.mark.parametrize("tensor", [1, 2])
+def test_a_resumed_run_repeats_the_undisturbed_one_to_the_bit(folder: Path, tensor: int) -> None:
+    preset = small_preset(folder, parallel__tensor=tensor, model__dropout=0.1)
+    attempt = _trained(folder, 1, preset)
+    written = len(metrics(attempt.run))
+    undisturbed = _losses(attempt, 7, 12)
+    checkpoints = complete_checkpoints(attempt.run.checkpoints)
+    assert [checkpoint.step for checkpoint in checkpoints] == [6, 12]
+    shutil.rmtree(checkpoints[-1].path)
+    _trained(folder, 2, preset)
+    assert metrics(attempt.run)[written]["step"] == 7
+    assert _losses(attempt, 7, 12) == undisturbed
+
+
+def test_a_run_goes_on_at_another_layout_with_the_same_samples(folder: Path) -> None:
+    two = small_preset(folder, parallel__tensor=2)
+    attempt = _trained(folder, 1, two)
+    undisturbed = _losses(attempt, 7, 12)
+    shutil.rmtree(complete_checkpoints(attempt.run.checkpoints)[-1].path)
+    _trained(folder, 2, replace(two, parallel__tensor=1))
+    resumed = _losses(attempt, 7, 12)
+    for old, new in zip(undisturbed, resumed, strict=True):
+        assert new == pytest.approx(old, rel=1e-4, abs=2e-6)
+        assert new[3:] == old[3:]
+
+
+def test_stop_saves_first_and_old_checkpoints_go(folder: Path) -> None:
+    preset = small_preset(
+        folder, train__steps=100000, train__decay=100000, checkpoint__every=2, checkpoint__keep_last=2
+    )
+    attempt = write_attempt(folder, 1, preset)
+    attempt.stop_request.touch()
+    done = train(attempt, preset)
+    assert done.returncode == 0, done.stderr[-3000:]
+    progress = read_record(Progress, attempt.progress)
+    assert progress is not None
+    steps = [checkpoint.step for checkpoint in complete_checkpoints(attempt.run.checkpoints)]
+    assert steps[-1] == progress.step == progress.last_checkpoint
+    assert progress.step < 100000
+    assert len(steps) <= 2
+    assert not list(attempt.run.checkpoints.glob(".*"))
+
+
+def test_progress_and_events_tell_of_the_run(folder: Path) -> None:
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    attempt = _trained(folder, 1, small_preset(folder))
+    progress = read_record(Progress, attempt.progress)
+    assert progress is not None
+    assert (progress.step, progress.rows, progress.phase) == (12, 96, "end")
+    assert progress.validation is not None
+    assert progress.validation.step == 12
+    assert progress.validation.unigram_loss is not None
+    assert progress.layout == "tensor 1 x data 1, micro batch 2 x 4"
+    events = EventAccumulator(str(folder / "tensorboard" / attempt.run.id)).Reload()
+    losses = events.Scalars("lm loss")
+    assert [event.step for event in losses] == list(range(1, 13))
+    assert [event.step for event in events.Scalars("lm loss validation")] == [5, 10, 12]
+    assert losses[-1].value == pytest.approx(metrics(attempt.run)[-1]["lm_loss"], rel=1e-6)
+    assert {"sop loss", "learning-rate", "grad-norm", "loss-scale"} <= set(events.Tags()["scalars"])
+
+
+def _problem(attempt: AttemptDirectory, preset: Preset) -> Problem:
+    assert train(attempt, preset).returncode != 0
+    return Problem.from_json(rank_error(attempt)["problem"])
+
+
+def test_a_loss_that_stays_nan_ends_the_run(folder: Path) -> None:
+    # With these two, decay multiplies the weights by -9 a step, until they are infinite.
+    preset = small_preset(folder, train__learning_rate=10.0, train__weight_decay=1.0)
+    preset = replace(preset, train__steps=1000, train__decay=1000, train__warmup=0)
+    attempt = write_attempt(folder, 1, preset)
+    assert _problem(attempt, preset).code == "training.not_finite"
+    progress = read_record(Progress, attempt.progress)
+    assert progress is not None
+    assert progress.skipped_steps >= 20
+
+
+def test_a_checkpoint_that_was_announced_must_be_there(folder: Path) -> None:
+    preset = small_preset(folder, train__steps=2, train__decay=4)
+    attempt = _trained(folder, 1, preset)
+    shutil.rmtree(attempt.run.checkpoints)
+    assert _problem(write_attempt(folder, 2, preset), preset).code == "checkpoint.missing"
+
+
+def test_other_data_is_refused(folder: Path) -> None:
+    preset = small_preset(folder, train__steps=2, train__decay=4)
+    _trained(folder, 1, preset)
+    other = replace(preset, data__seed=1, train__steps=4)
+    assert _problem(write_attempt(folder, 2, other), other).code == "checkpoint.other_data"
+
+
+def test_a_damaged_checkpoint_is_named(folder: Path) -> None:
+    preset = small_preset(folder, train__steps=2, train__decay=4)
+    attempt = _trained(folder, 1, preset)
+    (saved,) = complete_checkpoints(attempt.run.checkpoints)
+    (saved.path / "__0_0.distcp").write_bytes(b"torn")
+    problem = _problem(write_attempt(folder, 2, replace(preset, train__steps=4)), preset)
+    assert problem.code == "checkpoint.unreadable"
+    assert str(saved.path) in problem.where
