@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import TYPE_CHECKING, cast
 
 from rich.cells import cell_len
@@ -52,7 +53,11 @@ class ShownFrame:
         changed: dict[int, set[int]] = {}
         for column, row, strip in strips:
             changed.setdefault(row, set()).update(self._place(column, row, _cells(strip, colours)))
-        return "".join(_Sequences(row, self._rows[row]).send(sorted(changed[row])) for row in sorted(changed))
+        sent, style = [], ""
+        for row in sorted(changed):
+            text, style = _ChangedRow(row, self._rows[row]).send(sorted(changed[row]), style)
+            sent.append(text)
+        return "".join(sent) + _turn(style, "")
 
     def _place(self, column: int, row: int, cells: list[Cell]) -> Iterator[int]:
         """Changes the row; yields the columns that differ."""
@@ -65,26 +70,26 @@ class ShownFrame:
                 yield position
 
 
-class _Sequences:
+class _ChangedRow:
     """Escape sequences for changed cells of one row."""
 
     def __init__(self, row: int, shown: list[Cell | None]) -> None:
         self._row = row
         self._shown = shown
 
-    def send(self, columns: list[int]) -> str:
-        """Moves, styles and characters; ends with the default style."""
-        sent, style = [], ""
+    def send(self, columns: list[int], style: str) -> tuple[str, str]:
+        """Moves, styles and characters, and the style that is on at the end; ``style`` is on at the beginning."""
+        sent: list[str] = []
         for first, last in self._runs(columns):
-            sent.append(f"\x1b[{self._row + 1};{first + 1}H")
+            sent.append(f"\x1b[{first + 1}G" if sent else f"\x1b[{self._row + 1};{first + 1}H")
             for column, (text, sgr) in self._known(first, last):
                 if sgr != style:
-                    sent.append(f"\x1b[0;{sgr}m" if style and sgr else f"\x1b[{sgr}m")
+                    sent.append(_turn(style, sgr))
                     style = sgr
                 sent.append(text)
                 if len(text) > 1:  # terminals differ about the width of clusters
                     sent.append(f"\x1b[{self._tail(column) + 2}G")
-        return "".join(sent) + ("\x1b[m" if style else "")
+        return "".join(sent), style
 
     def _known(self, first: int, last: int) -> Iterator[tuple[int, Cell]]:
         for column in range(first, last + 1):
@@ -123,6 +128,41 @@ class _Sequences:
         while column + 1 < len(self._shown) and (cell := self._shown[column + 1]) is not None and not cell[0]:
             column += 1
         return column
+
+
+@lru_cache(maxsize=4096)
+def _turn(before: str, after: str) -> str:
+    """The shortest sequence that turns one style into another."""
+    if before == after:
+        return ""
+    if not after:
+        return "\x1b[m"
+    old, new = _parts(before), _parts(after)
+    changes = [now for was, now in zip(old, new, strict=True) if was != now]
+    if old[0] == new[0] and all(changes):  # the same attributes, other colours
+        return f"\x1b[{';'.join(changes)}m"
+    return f"\x1b[0;{after}m" if before else f"\x1b[{after}m"
+
+
+def _parts(sgr: str) -> tuple[str, str, str]:
+    """Attributes, foreground and background of SGR parameters; empty where not given."""
+    attributes, foreground, background = [], "", ""
+    parameters = sgr.split(";")
+    while parameters:
+        first = parameters.pop(0)
+        if first in ("38", "48"):  # a colour of the palette, or red, green and blue
+            taken = 2 if parameters[0] == "5" else 4
+            colour = ";".join([first, *parameters[:taken]])
+            del parameters[:taken]
+        else:
+            colour = first
+        if first[0] in "39" and len(first) == 2:
+            foreground = colour
+        elif (first[0] == "4" and len(first) == 2) or len(first) == 3:
+            background = colour
+        else:
+            attributes.append(first)
+    return ";".join(attributes), foreground, background
 
 
 class _Difference(CompositorUpdate):

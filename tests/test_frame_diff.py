@@ -8,6 +8,8 @@ from typing import Any, cast
 
 import pyte
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from rich.cells import cell_len
 from rich.color import ColorSystem
 from rich.segment import Segment
@@ -34,6 +36,13 @@ WIDE = (
     "plain",
     "「wide」、。",
 )
+
+
+STYLES = (
+    "bold red", "red on blue", "#87afff on #1c1c1c", "bold #87afff on #1c1c1c", "color(12) on default", "strike",
+    "default on #262626", "reverse", "dim italic #ff8787", "underline on color(9)", "bright_white on bright_black",
+    "none", "bright_white on color(250)",
+)  # fmt: skip
 
 
 class Box(ModalScreen[None]):
@@ -200,3 +209,16 @@ def test_only_what_differs_is_sent() -> None:
     assert frame.draw(iter([(0, 0, Strip([Segment("step 120 of 700 ", style)]))]), ColorSystem.EIGHT_BIT) == ""
     frame.forget()
     assert "step 120" in frame.draw(iter([(0, 0, Strip([Segment("step 120 of 700 ", style)]))]), ColorSystem.EIGHT_BIT)
+
+
+@given(st.lists(st.sampled_from(STYLES), min_size=2, max_size=12))
+def test_turning_one_style_into_another_equals_setting_it(names: list[str]) -> None:
+    frame, ours, stock = ShownFrame(), Terminal(12, 1), Terminal(12, 1)
+    strip = Strip([Segment("x", Style.parse(name)) for name in names])
+    for system in (ColorSystem.EIGHT_BIT, ColorSystem.STANDARD, ColorSystem.TRUECOLOR):
+        frame.forget()
+        ours.write(frame.draw(iter([(0, 0, strip)]), system))
+        stock.write(
+            "\x1b[H" + "".join(Strip.render_style(s.style, s.text, system) for s in strip if s.style is not None)
+        )
+        assert ours.cells() == stock.cells()

@@ -14,8 +14,9 @@ from bert_tui.metrics.telemetry import HostReader, NodeReadings, TelemetryFollow
 from bert_tui.presets import find_preset
 from bert_tui.processes import host_name
 from bert_tui.runs.heartbeat import HeartbeatWatch
+from bert_tui.runs.job import tensorboard_folder
 from bert_tui.runs.state import RunView, state_of
-from trainer.spec.checkpoint_folder import complete_checkpoints
+from trainer.spec.checkpoint_folder import SavedCheckpoint, complete_checkpoints
 from trainer.spec.preset import Preset
 from trainer.spec.preset_file import read_preset
 from trainer.spec.problem import SpecError
@@ -30,7 +31,7 @@ class RunWatcher:
         self.run = run
         self._metrics = MetricsFollower(run.metrics)
         self._losses = Losses()
-        self._sizes: dict[Path, Saved] = {}
+        self._saved: dict[Path, Saved | None] = {}
         self._follow(run.latest() or run.attempt(1))
         self._moved: tuple[object, ...] = ()
         self._moved_at = time.monotonic()
@@ -59,7 +60,8 @@ class RunWatcher:
 
     def _follow(self, attempt: AttemptDirectory) -> None:
         self._attempt = attempt
-        self._facts: RunFacts | None = None
+        self._facts = RunFacts()
+        self._facts_are_final = False
         self._telemetry = TelemetryFollower(attempt.telemetry)
         self._train_log = LogTail(attempt.log)
         self._starter_log = LogTail(attempt.starter_log)
@@ -77,29 +79,26 @@ class RunWatcher:
         )
 
     def _read_facts(self) -> RunFacts:
-        """Read until the starter has written the attempt's own preset; what was asked for has to do before."""
-        if self._facts is not None:
-            return self._facts
+        """From what was asked for, until the starter has written the attempt's own preset."""
         try:
-            preset, resolved = read_resolved(self._attempt.preset)
-        except (SpecError, OSError, TypeError):
-            return self._facts_of_request()
-        self._facts = _facts(preset, resolved.preset_name, self.run.id)
-        return self._facts
-
-    def _facts_of_request(self) -> RunFacts:
-        try:
-            return _facts(read_preset(self.run.request, find_preset), "", self.run.id)
+            if not self._facts_are_final and self._attempt.preset.exists():
+                self._facts_are_final = True
+                self._facts = _facts(self.run, read_resolved(self._attempt.preset)[0])
+            elif self._facts == RunFacts() and self.run.request.exists():
+                self._facts = _facts(self.run, read_preset(self.run.request, find_preset))
         except (SpecError, OSError):
-            return RunFacts()
+            self._facts_are_final = True  # damaged by somebody; the run itself can be watched all the same
+        return self._facts
 
     def _read_nodes(self) -> tuple[NodeReadings, ...]:
         return self._telemetry.poll() or self._host.poll()
 
     def _read_checkpoints(self) -> list[Saved]:
-        found = complete_checkpoints(self.run.checkpoints)
-        self._sizes = {saved.path: self._sizes.get(saved.path) or _measure(saved.step, saved.path) for saved in found}
-        return list(self._sizes.values())
+        self._saved = {
+            found.path: self._saved.get(found.path) or _measure(found)
+            for found in complete_checkpoints(self.run.checkpoints)
+        }
+        return [saved for saved in self._saved.values() if saved is not None]
 
     def _idle(self, view: RunView) -> float:
         """By this viewer's own clock; at the first look, by the time at which the last step was recorded."""
@@ -114,14 +113,9 @@ class RunWatcher:
         return time.monotonic() - self._moved_at
 
 
-def _facts(preset: Preset, name: str, run_id: str) -> RunFacts:
-    board = preset.logs.tensorboard_path
-    return RunFacts(
-        preset_name=name or run_id.partition("-")[2].partition("-")[2].rpartition("-")[0],
-        launcher=preset.launch.launcher,
-        total_steps=preset.train.steps,
-        tensorboard=Path(board) / run_id if board else None,
-    )
+def _facts(run: RunDirectory, preset: Preset) -> RunFacts:
+    board = tensorboard_folder(run, preset) if preset.logs.tensorboard_path else None
+    return RunFacts(preset.launch.launcher, preset.train.steps, board)
 
 
 def _is_here(view: RunView) -> bool:
@@ -129,6 +123,10 @@ def _is_here(view: RunView) -> bool:
     return view.status is not None and view.status.host == host_name()
 
 
-def _measure(step: int, folder: Path) -> Saved:
-    entries = [entry.stat() for entry in os.scandir(folder) if entry.is_file()]
-    return Saved(step, sum(entry.st_size for entry in entries), folder.stat().st_mtime)
+def _measure(checkpoint: SavedCheckpoint) -> Saved | None:
+    """None if it was deleted meanwhile: old checkpoints make room for new ones."""
+    try:
+        size = sum(entry.stat().st_size for entry in os.scandir(checkpoint.path) if entry.is_file())
+        return Saved(checkpoint.step, size, checkpoint.path.stat().st_mtime)
+    except FileNotFoundError:
+        return None

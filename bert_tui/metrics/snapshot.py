@@ -15,10 +15,8 @@ from bert_tui.runs.state import RunView
 class RunFacts:
     """What does not change while an attempt runs, from its preset."""
 
-    preset_name: str = ""
     launcher: str = ""
     total_steps: int | None = None
-    micro_batch: int | None = None
     tensorboard: Path | None = None
     """The run's own folder of event files."""
 
@@ -62,8 +60,6 @@ class Snapshot:
     """Unix time."""
     idle_seconds: float = 0.0
     """How long nothing has moved: no step, no phase, no work counted."""
-    trouble: str = ""
-    """Why this look is not complete: a disk that does not answer, a file that may not be read."""
 
     @property
     def step(self) -> int:

@@ -159,13 +159,15 @@ class MonitorScreen(Screen[None]):
 
     @on(Looked)
     def _looked(self, message: Looked) -> None:
-        self._snapshot, self._looked_at, self._trouble = message.snapshot, time.monotonic(), ""
+        before, self._snapshot = self._snapshot, message.snapshot
+        self._looked_at, self._trouble = time.monotonic(), ""
         top = self.app.screen
         if isinstance(top, LogScreen):
             top.show(message.snapshot.log)
         elif self.is_current:
             self._show()
-        self.refresh_bindings()
+        if before is None or before.view.state is not message.snapshot.view.state:
+            self.refresh_bindings()
 
     @on(LookFailed)
     def _look_failed(self, message: LookFailed) -> None:

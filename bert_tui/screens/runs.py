@@ -118,13 +118,14 @@ class RunsScreen(Screen[None]):
             table.clear()
             for run_id in ids:
                 table.add_row(run_id, *[""] * (len(COLUMNS) - 1), key=run_id)
-        self._views = {view.run.id: view for view in message.views}
+        before, self._views = self._views, {view.run.id: view for view in message.views}
         for run_id, view in self._views.items():
             for (title, _), cell in zip(COLUMNS, _cells(view), strict=True):
                 if table.get_cell(run_id, title) != cell:
                     table.update_cell(run_id, title, cell)
         self.query_one("#none", Static).update("" if ids else "There are no runs yet.")
-        self.refresh_bindings()
+        if {key: view.state for key, view in before.items()} != {key: view.state for key, view in self._views.items()}:
+            self.refresh_bindings()
 
     @on(Broke)
     def _broke(self, message: Broke) -> None:
