@@ -12,6 +12,7 @@ from typing import NoReturn
 
 import torch
 
+from trainer.process_tree import die_with_parent
 from trainer.spec.problem import Problem, SpecError
 from trainer.spec.run_directory import AttemptDirectory, write_whole
 from trainer.train import train
