@@ -147,7 +147,7 @@ def _turn(before: str, after: str) -> str:
 def _parts(sgr: str) -> tuple[str, str, str]:
     """Attributes, foreground and background of SGR parameters; empty where not given."""
     attributes, foreground, background = [], "", ""
-    parameters = sgr.split(";")
+    parameters = sgr.split(";") if sgr else []
     while parameters:
         first = parameters.pop(0)
         if first in ("38", "48"):  # a colour of the palette, or red, green and blue
