@@ -34,8 +34,9 @@ class StatusFile:
         self._thread.start()
 
     def enter(self, phase: Phase) -> None:
-        """A new phase begins."""
-        self._write(phase=phase, since=time.time())
+        """A phase begins, or goes on."""
+        if phase != self._status.phase:
+            self._write(phase=phase, since=time.time())
 
     def stopping(self) -> None:
         """A stop was asked for and is on its way."""

@@ -14,6 +14,7 @@ import sys
 import threading
 import time
 import traceback
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -95,22 +96,28 @@ class Supervisor:
             end_family(os.getpid())
 
     def _look_around(self, resolved: Resolved) -> None:
-        """Raises:
-        EnvironmentRefused: something is lacking here.
+        """Returns early where a stop was asked for.
+
+        Raises:
+            EnvironmentRefused: something is lacking here.
         """
         answer_read, answer_write = os.pipe()
         child = self._start("trainer.preflight", resolved, stdout=answer_write)
         os.close(answer_write)
-        code = self._wait(child, give_up_on_stop=True, seconds=PREFLIGHT_SECONDS)
+        until = time.monotonic() + PREFLIGHT_SECONDS
+        for stop_asked in self._polls(child):
+            if stop_asked or time.monotonic() > until:
+                child.kill()
         with os.fdopen(answer_read, encoding="utf-8", errors="replace") as pipe:
             text = pipe.read().strip()
         if self._stop_asked():
             return
-        if code is None:
+        if time.monotonic() > until:
             raise EnvironmentRefused(Problem("preflight.slow", "", str(PREFLIGHT_SECONDS)))
         answer = _answer(text)
-        if code != 0 or answer is None:
-            raise EnvironmentRefused(Problem("preflight.died", "", str(code), {"reason": text[-200:] or "no words"}))
+        if child.returncode != 0 or answer is None:
+            reason = {"reason": text[-200:] or "no words"}
+            raise EnvironmentRefused(Problem("preflight.died", "", str(child.returncode), reason))
         if answer["problem"]:
             raise EnvironmentRefused(Problem.from_json(answer["problem"]))
         self._log.write(f"preflight: {answer['seen']}\n".encode())
@@ -118,12 +125,17 @@ class Supervisor:
     def _train(self, resolved: Resolved) -> Exit:
         self._status.enter("start")
         kills = memory_kills()
-        code = self._wait(self._start("trainer.torchrun", resolved, str(resolved.ranks)), enter_train=True)
+        child = self._start("trainer.torchrun", resolved, str(resolved.ranks))
+        for _ in self._polls(child):
+            if self._attempt.progress.exists():
+                self._status.enter("train")
         end_family(os.getpid())
         self._log.drain()
-        assert code is not None
         evidence = gather(
-            self._attempt, torchrun=code, stop_asked=self._stop_asked(), memory_kills=memory_kills() - kills
+            self._attempt,
+            torchrun=child.returncode,
+            stop_asked=self._stop_asked(),
+            memory_kills=memory_kills() - kills,
         )
         return judge(evidence, time.time())
 
@@ -144,27 +156,11 @@ class Supervisor:
         self._log.copy(read)
         return child
 
-    def _wait(
-        self,
-        child: subprocess.Popen[bytes],
-        *,
-        give_up_on_stop: bool = False,
-        enter_train: bool = False,
-        seconds: float | None = None,
-    ) -> int | None:
-        """The child's exit status; None if it was given up. Stop requests are seen meanwhile."""
-        until = None if seconds is None else time.monotonic() + seconds
-        while (code := child.poll()) is None:
-            late = until is not None and time.monotonic() > until
-            if late or (self._stop_asked() and give_up_on_stop):
-                child.kill()
-                child.wait()
-                return None
-            if enter_train and self._attempt.progress.exists():
-                self._status.enter("train")
-                enter_train = False
+    def _polls(self, child: subprocess.Popen[bytes]) -> Iterator[bool]:
+        """Until the child has ended: whether a stop was asked for, again and again."""
+        while child.poll() is None:
+            yield self._stop_asked()
             time.sleep(POLL)
-        return code
 
     def _stop_asked(self) -> bool:
         """Whether a stop was asked for; a signal becomes the same request that anyone can make by a file."""

@@ -1,0 +1,193 @@
+"""Asking for runs and their ends: what is refused, and what is done at once. Real starters and supervisors."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+
+import pytest
+
+from bert_tui.processes import is_alive
+from bert_tui.runs.control import kill_run, request_checkpoint, request_stop
+from bert_tui.runs.create import create_run, resume_run
+from bert_tui.runs.end import settle
+from bert_tui.runs.prepare import PreparedData, prepare_code, prepare_data, prepare_index
+from bert_tui.runs.registry import find_runs
+from bert_tui.runs.state import RunState, state_of
+from tests.runs.tiny import over, tiny_plan, wait_for
+from tests.staged_run import StagedRun
+from trainer.process_tree import family
+from trainer.spec import preset_file
+from trainer.spec.indexed_dataset import IndexedDatasetWriter
+from trainer.spec.preset import Preset, replace
+from trainer.spec.problem import DatasetError, PresetError, RunError, VocabularyError
+from trainer.spec.records import Exit, read_record
+from trainer.spec.resolved import Resolved
+from trainer.spec.run_directory import RunDirectory
+
+pytestmark = pytest.mark.timeout(120)
+
+PIECES = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "a", "##b", "c"]
+
+
+def silent(*_: object) -> None:
+    return
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> Preset:
+    """A preset over a very small dataset of files."""
+    vocabulary = tmp_path / "vocab.txt"
+    vocabulary.write_text("\n".join(PIECES) + "\n")
+    with IndexedDatasetWriter(tmp_path / "text_sentence", len(PIECES)) as writer:
+        for _ in range(100):
+            writer.add_document([[5, 6, 7, 5], [7, 5, 6], [5, 5, 7]])
+    paths = {"data__data_path": (str(tmp_path / "text_sentence"),), "data__vocab_file": str(vocabulary)}
+    return replace(Preset(), data__source="files", data__split="8,1,1", model__sequence_length=32, **paths)
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> RunDirectory:
+    run = RunDirectory(tmp_path / "runs" / "20260101-120000-test-0000")
+    run.path.mkdir(parents=True)
+    return run
+
+
+def resolved(**values: str) -> Resolved:
+    known = {
+        "run_id": "",
+        "preset_name": "",
+        "data_prefix": "",
+        "data_fingerprint": "",
+        "sample_index": "",
+        "vocab_sha256": "",
+        "image": "",
+        "image_id": "",
+        "code_sha256": "",
+        "program_version": "",
+    }
+    return Resolved(device="cpu", ranks=1, threads=1, gpus=(), **(known | values))
+
+
+def test_a_folder_that_cannot_be_written_is_refused_before_anything_starts(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(RunError) as refused:
+        create_run(tiny_plan(tmp_path / "file"))
+    assert refused.value.problems[0].code == "run.unwritable"
+    assert "Not a directory" in refused.value.problems[0].english
+    assert find_runs() == []
+
+
+def test_a_plan_with_problems_starts_nothing(tmp_path: Path) -> None:
+    with pytest.raises(PresetError):
+        create_run(tiny_plan(tmp_path, "parallel.tensor=3"))
+    assert not (tmp_path / "checkpoints").exists()
+
+
+def test_what_the_starter_refuses_is_the_runs_end(tmp_path: Path) -> None:
+    changes = ('data.source="files"', 'data.vocab_file="/nowhere/vocab.txt"', 'data.data_path=["/nowhere/text"]')
+    run = create_run(tiny_plan(tmp_path, *changes))
+    view = wait_for(run, over, 30)
+    assert view.state is RunState.FAILED
+    assert view.problem is not None
+    assert (view.problem.code, view.problem.where) == ("vocabulary.absent", "/nowhere/vocab.txt")
+    assert view.exit is not None
+    assert view.exit.written_by == "starter"
+    assert "no such file" in run.attempt(1).starter_log.read_text()
+    with pytest.raises(RunError, match="nothing to stop"):
+        request_stop(run)
+    with pytest.raises(RunError, match="nothing to stop"):
+        kill_run(run)
+
+
+def test_a_kill_ends_preparation_and_training_at_once(tmp_path: Path) -> None:
+    run = create_run(tiny_plan(tmp_path))
+    preparation = wait_for(run, lambda view: view.preparation is not None).preparation
+    assert preparation is not None
+    kill_run(run)
+    until = time.monotonic() + 5
+    while is_alive(preparation.pid, preparation.pid_started) and time.monotonic() < until:
+        time.sleep(0.02)
+    assert not is_alive(preparation.pid, preparation.pid_started)
+    assert state_of(run).state is RunState.STOPPED
+
+    resume_run(run)
+    view = wait_for(run, lambda view: view.state is RunState.RUNNING and view.phase == "start")
+    assert view.launch is not None
+    pids = [process.pid for process in family(view.launch.handle["pid"])]
+    kill_run(run)
+    until = time.monotonic() + 5
+    while any(family(pid) for pid in pids) and time.monotonic() < until:
+        time.sleep(0.02)
+    assert not any(family(pid) for pid in pids)
+    view = settle(state_of(run))
+    assert view.exit is not None
+    assert (view.state, view.exit.signal, view.exit.written_by) == (RunState.STOPPED, 9, "viewer")
+
+
+def test_requests_are_files_that_anyone_with_the_right_can_make(tmp_path: Path) -> None:
+    staged = StagedRun(tmp_path)
+    staged.launch()
+    request_checkpoint(staged.directory)
+    assert staged.attempt.checkpoint_request.exists()
+    request_stop(staged.directory)
+    assert state_of(staged.directory).state is RunState.STOPPING
+
+
+def test_an_end_that_nobody_wrote_is_recorded_once(tmp_path: Path) -> None:
+    staged = StagedRun(tmp_path)
+    staged.launch()
+    launch = staged.attempt.launch.read_text()
+    staged.attempt.launch.write_text(launch.replace(f'"pid":{os.getpid()}', '"pid":1'))  # not ours: it is gone
+    first, second = settle(state_of(staged.directory)), settle(state_of(staged.directory))
+    assert first.exit == second.exit == read_record(Exit, staged.attempt.exit)
+    assert first.problem is not None
+    assert first.problem.code == "end.supervisor_died"
+
+
+def test_data_or_vocabulary_that_changed_since_the_first_attempt_are_refused(files: Preset, run: RunDirectory) -> None:
+    data = prepare_data(run, files, None, silent)
+    index = prepare_index(run, files, data, None, silent)
+    assert (data.vocab_size, index.folder.parent) == (len(PIECES), run.data_cache)
+    first = resolved(vocab_sha256=data.vocab_sha256, data_fingerprint=index.fingerprint)
+    assert prepare_index(run, files, prepare_data(run, files, first, silent), first, silent) == index
+
+    binary = Path(f"{files.data.data_path[0]}.bin")
+    content = bytearray(binary.read_bytes())
+    content[0] = 7
+    binary.write_bytes(content)
+    with pytest.raises(DatasetError) as refused:
+        prepare_index(run, files, PreparedData(data.prefix, data.vocab_size, data.vocab_sha256), first, silent)
+    assert refused.value.problems[0].code == "run.data_changed"
+
+    run.vocabulary.write_text("\n".join([*PIECES, "d"]) + "\n")
+    with pytest.raises(VocabularyError) as changed:
+        prepare_data(run, files, first, silent)
+    assert changed.value.problems[0].code == "run.vocabulary_changed"
+
+
+def test_a_vocabulary_of_another_size_than_the_preset_says_is_refused(files: Preset, run: RunDirectory) -> None:
+    with pytest.raises(VocabularyError) as refused:
+        prepare_data(run, replace(files, model__vocab_size=30522), None, silent)
+    assert refused.value.problems[0].code == "vocabulary.size"
+    assert not run.vocabulary.exists()
+
+
+def test_a_run_keeps_its_code_until_it_is_told_otherwise(run: RunDirectory) -> None:
+    mark = prepare_code(run, update=False, show=silent)
+    changed = run.code / "trainer" / "train.py"
+    changed.write_text("# as it was when the run began\n")
+    kept = prepare_code(run, update=False, show=silent)
+    assert kept != mark
+    assert changed.read_text().startswith("# as it was")
+    assert prepare_code(run, update=True, show=silent) == mark
+    assert (run.code / "pynvml.py").is_file()
+    assert not list(run.path.glob(".code*"))
+
+
+def test_the_request_replays_the_run(tmp_path: Path) -> None:
+    plan = tiny_plan(tmp_path)
+    run = create_run(plan)
+    assert preset_file.read_preset(run.request, lambda name: Path(name)) == plan.preset
+    kill_run(run)
