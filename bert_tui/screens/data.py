@@ -164,6 +164,8 @@ class DataPage(WizardPage):
         if name not in FIELDS or event.value == self._value(name):
             return
         value = event.value.strip()
+        if not value.isprintable():  # no preset may hold it; the field says so
+            value = ""
         typed = ((value,) if value else ()) if name == "data.data_path" else value or None
         self.session.change(replace(self.session.preset, **{name.replace(".", "__"): typed}))
         if name in self._pauses:

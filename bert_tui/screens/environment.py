@@ -144,7 +144,7 @@ class EnvironmentPage(WizardPage):
     @on(Input.Changed, "#image")
     def _image_typed(self, event: Input.Changed) -> None:
         image = event.value.strip() or "auto"
-        if self.session.settled and image != self.session.preset.launch.image:
+        if self.session.settled and image.isprintable() and image != self.session.preset.launch.image:
             self.session.change(replace(self.session.preset, launch__image=image))
 
     @on(Button.Pressed, "#gpus")

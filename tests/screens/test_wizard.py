@@ -213,7 +213,7 @@ async def test_f1_explains_whatever_has_the_cursor_on_every_page() -> None:
     async with app.run_test(size=SIZE) as pilot:
         await settled(pilot)
         for page in ("welcome", "environment", "data", "model", "tensor", "review"):
-            app.show_page(page)  # type: ignore[arg-type]
+            app.show_page(page)
             await pilot.pause(0.3)
             for _ in range(len(app.screen.focus_chain)):
                 await pilot.press("f1")

@@ -7,6 +7,7 @@ import pytest
 from bert_tui.machine import Gpu, Machine
 from bert_tui.plan import make_plan
 from bert_tui.wizard import choices, defaults, edit, review
+from bert_tui.wizard.answers import Answers
 from trainer.spec.preset import contradictions
 from trainer.spec.problem import PresetError
 from trainer.spec.sizing import GIB
@@ -25,7 +26,7 @@ def machine(*, cores: int = 4, memory: int = 12, gpus: int = 0, busy: tuple[int,
     )
 
 
-def first(where: Machine, *, docker: bool = False, **variables: str) -> defaults.Answers:
+def first(where: Machine, *, docker: bool = False, **variables: str) -> Answers:
     return defaults.first_answers(where, docker_usable=docker, environment=variables)
 
 

@@ -1,0 +1,86 @@
+"""How the program ends, on a real terminal: the exit status says which, and the terminal is as it was."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.terminal import Terminal
+
+ROOT = str(Path(__file__).parents[2])
+START = "from bert_tui.cli import entry; entry()"
+BROKEN = """
+import bert_tui.app
+from bert_tui.cli import entry
+class Broken(bert_tui.app.BertTui):
+    def on_check_answered(self, event):
+        raise RuntimeError("a mistake of ours")
+bert_tui.app.BertTui = Broken
+entry()
+"""
+
+
+def started(program: str = START) -> Terminal:
+    return Terminal([sys.executable, "-c", program], environment={**os.environ, "PYTHONPATH": ROOT}, cwd=ROOT)
+
+
+def assert_restored(terminal: Terminal) -> None:
+    received = bytes(terminal.received)
+    for mode in (b"?1049", b"?1000"):  # the second screen, reports of the mouse
+        assert received.rfind(b"\x1b[" + mode + b"l") > received.rfind(b"\x1b[" + mode + b"h") >= 0
+    assert received.rfind(b"\x1b[?25h") > received.rfind(b"\x1b[?25l")  # the cursor
+
+
+@pytest.mark.parametrize(
+    ("number", "status"),
+    [(signal.SIGTERM, 143), (signal.SIGHUP, 129), (signal.SIGINT, 130)],
+    ids=["TERM", "HUP", "INT"],
+)
+def test_a_signal_restores_the_terminal(number: signal.Signals, status: int) -> None:
+    with started() as terminal:
+        terminal.wait_for("Train a BERT model", 20)
+        terminal.process.send_signal(number)
+        assert terminal.wait_exit(10) == status
+        assert_restored(terminal)
+
+
+@pytest.mark.parametrize("key", ["ctrl+q", "ctrl+c"])
+def test_a_key_leaves_at_once(key: str) -> None:
+    with started() as terminal:
+        terminal.wait_for("Train a BERT model", 20)
+        terminal.press(key)
+        assert terminal.wait_exit(10) == 0
+        assert_restored(terminal)
+
+
+def test_a_crash_is_told_in_one_line_and_lies_in_a_log(tmp_path: Path) -> None:
+    with started(BROKEN) as terminal:
+        assert terminal.wait_exit(20) == 70
+        assert_restored(terminal)
+        log = tmp_path / "state" / "bert-tui" / "crash.log"
+        assert "Traceback" not in terminal.text
+        assert "this program made a mistake" in terminal.text
+        assert "a mistake of ours" in log.read_text()
+
+
+def test_without_a_terminal_it_says_what_to_use() -> None:
+    result = subprocess.run(
+        [sys.executable, "-c", START], cwd=ROOT, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=30
+    )
+    assert result.returncode == 2
+    assert result.stdout == ""
+    assert "bert-tui run PRESET --plain" in result.stderr
+
+
+def test_nothing_heavy_is_imported_before_the_first_page() -> None:
+    script = "import sys, bert_tui.app; print(*sys.modules)"
+    result = subprocess.run(
+        [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, timeout=30, check=True
+    )
+    heavy = {"torch", "docker", "numpy", "tensorboard", "tokenizers", "psutil", "pynvml"}
+    assert not heavy & set(result.stdout.split())
