@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 import time
 from pathlib import Path
 
@@ -13,9 +14,10 @@ from bert_tui.metrics.snapshot import Losses, RunFacts, Saved, Snapshot
 from bert_tui.metrics.telemetry import HostReader, NodeReadings, TelemetryFollower
 from bert_tui.presets import find_preset
 from bert_tui.processes import host_name
+from bert_tui.runs.end import settle
 from bert_tui.runs.heartbeat import HeartbeatWatch
 from bert_tui.runs.job import tensorboard_folder
-from bert_tui.runs.state import RunView, state_of
+from bert_tui.runs.state import RunState, RunView, state_of
 from trainer.spec.checkpoint_folder import SavedCheckpoint, complete_checkpoints
 from trainer.spec.preset import Preset
 from trainer.spec.preset_file import read_preset
@@ -32,6 +34,7 @@ class RunWatcher:
         self._metrics = MetricsFollower(run.metrics)
         self._losses = Losses()
         self._saved: dict[Path, Saved | None] = {}
+        self._settling: threading.Thread | None = None
         self._follow(run.latest() or run.attempt(1))
         self._moved: tuple[object, ...] = ()
         self._moved_at = time.monotonic()
@@ -45,6 +48,7 @@ class RunWatcher:
         if latest is not None and latest != self._attempt:
             self._follow(latest)
         view = state_of(self.run, self._probe, self._heartbeats)
+        self._settle_once(view)
         if self._metrics.poll():
             self._losses = self._read_losses()
         return Snapshot(
@@ -58,7 +62,19 @@ class RunWatcher:
             idle_seconds=self._idle(view),
         )
 
+    def wait_until_settled(self) -> None:
+        """Returns when the end that was seen is recorded, and its container cleared away where that was possible."""
+        if self._settling is not None:
+            self._settling.join()
+
+    def _settle_once(self, view: RunView) -> None:
+        """Brings an attempt that has ended to rest, once and in the background: an engine may be slow to answer."""
+        if self._settling is None and not (view.state.active or view.state is RunState.LOST):
+            self._settling = threading.Thread(target=settle, args=(view,), name="settle", daemon=True)
+            self._settling.start()
+
     def _follow(self, attempt: AttemptDirectory) -> None:
+        self._settling = None
         self._attempt = attempt
         self._facts = RunFacts()
         self._facts_are_final = False

@@ -9,13 +9,14 @@ from pathlib import Path
 
 from bert_tui.exit_status import ExitStatus
 from bert_tui.metrics.sentences import duration
+from bert_tui.runs.end import settle_all
 from bert_tui.runs.registry import find_runs
 from bert_tui.runs.state import RunView, state_of
 
 
 def list_runs(roots: Iterable[Path], *, as_json: bool) -> int:
     """Prints every run that can be found, newest first."""
-    views = [state_of(run) for run in find_runs(roots)]
+    views = settle_all(state_of(run) for run in find_runs(roots))
     if as_json:
         print(json.dumps([_facts(view) for view in views], ensure_ascii=False, indent=2))
     elif not views:

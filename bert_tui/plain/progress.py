@@ -27,6 +27,7 @@ def follow_run(run: RunDirectory, out: TextIO, *, json: bool) -> int:
             snapshot = watcher.poll()
             teller.tell(snapshot)
             if not snapshot.view.state.active:
+                watcher.wait_until_settled()
                 teller.tell_end(snapshot)
                 return status_of_run(snapshot.view.state)
             time.sleep(POLL_SECONDS)

@@ -3,17 +3,29 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 
 from bert_tui.launchers import launcher_named
 from bert_tui.launchers.protocol import Exited
+from bert_tui.runs.registry import labelled_runs
 from bert_tui.runs.state import RunState, RunView, probe_handle, state_of
 from trainer.spec.problem import EnvironmentRefused
 from trainer.spec.records import Exit, to_json
 from trainer.spec.run_directory import write_once
 
+PATIENCE = 10.0
+"""Seconds a container may take to end after the run's exit was recorded."""
 
-def settle(view: RunView) -> RunView:
-    """Brings a run that has ended to rest; returns the view after it. A run that goes on is left alone.
+
+def settle_all(views: Iterable[RunView]) -> list[RunView]:
+    """Brings all of them to rest, at the price of one question to the engine where nothing is left to do."""
+    labelled = set(labelled_runs())
+    return [settle(view, patience=0.0) if view.exit is None or view.run.path in labelled else view for view in views]
+
+
+def settle(view: RunView, patience: float = PATIENCE) -> RunView:
+    """Brings a run that has ended to rest; returns the view after it. A run that goes on is left alone. Takes as long
+    as the engine does to answer, and as the container to end.
 
     Where supervisor or starter were killed, nobody wrote ``exit.json``: whoever sees it first does. A viewer who may
     not write there changes nothing.
@@ -23,7 +35,7 @@ def settle(view: RunView) -> RunView:
     if view.exit is None:
         view = _record_end(view)
     if view.exit is not None:
-        _remove_container(view)
+        _remove_container(view, patience)
     return view
 
 
@@ -40,14 +52,15 @@ def _record_end(view: RunView) -> RunView:
     return state_of(view.run)
 
 
-def _remove_container(view: RunView) -> None:
-    """A process that has written its record may take another moment to end; who looks next removes it then."""
-    if (
-        view.launch is None
-        or view.launch.launcher == "local"
-        or not isinstance(probe_handle(view.launch.handle), Exited)
-    ):
+def _remove_container(view: RunView, patience: float) -> None:
+    """Only one that has ended. Where it takes longer, whoever looks next removes it."""
+    if view.launch is None or view.launch.launcher == "local":
         return
+    until = time.monotonic() + patience
+    while not isinstance(probe_handle(view.launch.handle), Exited):
+        if time.monotonic() >= until:
+            return
+        time.sleep(0.1)
     try:
         launcher_named(view.launch.launcher).remove(view.launch.handle)
     except EnvironmentRefused:

@@ -35,7 +35,7 @@ def link_run(run: RunDirectory) -> None:
 
 def find_runs(roots: Iterable[Path] = ()) -> list[RunDirectory]:
     """Every run that can be found, newest first. Links into folders that are not mounted now are passed over."""
-    candidates = [*_linked(), *_labelled(), *(found for root in roots for found in _inside(root))]
+    candidates = [*_linked(), *labelled_runs(), *(found for root in roots for found in _inside(root))]
     known = {path.resolve(): RunDirectory(path) for path in reversed(candidates) if _is_run(path)}
     return sorted(known.values(), key=lambda run: run.id, reverse=True)
 
@@ -66,7 +66,7 @@ def _linked() -> Iterator[Path]:
             yield link.readlink()
 
 
-def _labelled() -> list[Path]:
+def labelled_runs() -> list[Path]:
     """Run directories by the labels of containers; nothing where there is no engine to ask."""
     from bert_tui.launchers.docker import runs_by_label
 
