@@ -94,6 +94,7 @@ class BertTui(FrameDifference, App[int]):
         *,
         machine: Machine | None = None,
         questions: Sequence[Question] | None = None,
+        last_questions: Sequence[Question] | None = None,
         find_runs: Callable[[], tuple[list[LiveRun], int]] | None = None,
         describe: Callable[[Plan], str] | None = None,
     ) -> None:
@@ -102,7 +103,10 @@ class BertTui(FrameDifference, App[int]):
         self.register_theme(theme.QUIET)
         self.theme = "ansi-dark" if colourless else theme.QUIET.name
         self.session = Session(answers_file())
-        self.questions: Sequence[Question] = questions if questions is not None else _all_questions()
+        self.questions: Sequence[Question] = _machine_questions() if questions is None else questions
+        """Asked about the machine, on its page."""
+        self.last_questions: Sequence[Question] = _last_questions() if last_questions is None else last_questions
+        """Asked about everything that was chosen, before it is started."""
         self.live_runs: list[LiveRun] = []
         self.run_count = 0
         self.describe = describe or _describe
@@ -311,10 +315,17 @@ def _page_class(page: Page) -> type[WizardPage]:
             return ReviewPage
 
 
-def _all_questions() -> Sequence[Question]:
+def _machine_questions() -> Sequence[Question]:
     from bert_tui.checks.checklist import MACHINE_CHECKS
 
     return MACHINE_CHECKS
+
+
+def _last_questions() -> Sequence[Question]:
+    from bert_tui.checks.data import DATA_CHECKS
+    from bert_tui.checks.environment import DISK
+
+    return (*DATA_CHECKS, DISK)
 
 
 def _find_runs() -> tuple[list[LiveRun], int]:

@@ -106,7 +106,7 @@ def make_plan(preset: Preset, name: str, machine: Machine) -> Plan:
     memory = memory_of(preset, device, micro_batch)
     if not problems:
         problems = contradictions(preset) + _memory_problems(memory, ranks, device, machine)
-    shape = sizing.shape_of(preset.model)
+    shape = shape_of(preset)
     return Plan(
         name=name,
         preset=preset,
@@ -129,12 +129,18 @@ def memory_of(preset: Preset, device: Device, micro_batch: int) -> Memory:
     if precision == "auto":
         precision = "bf16" if device == "cuda" else "fp32"
     return sizing.memory_per_rank(
-        sizing.shape_of(preset.model),
+        shape_of(preset),
         tensor=preset.parallel.tensor,
         micro_batch=micro_batch,
         precision=precision,
         device=device,
     )
+
+
+def shape_of(preset: Preset) -> Shape:
+    """The shape of a preset's model, with BERT's vocabulary where its own files are read later."""
+    vocab_size = sizing.SAMPLE_VOCAB if preset.data.source == "sample" else None
+    return sizing.shape_of(preset.model, preset.model.vocab_size or vocab_size)
 
 
 def expand_path(text: str) -> str:

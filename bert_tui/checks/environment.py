@@ -175,11 +175,13 @@ def _questions(*parts: tuple[str, str, Callable[[Subject], Check]]) -> tuple[Que
     return tuple(Question(name, title, ask) for name, title, ask in parts)
 
 
+DISK = Question("system.disk", "Disk", disk)
+"""The one question of this module whose answer depends on the model and the folders that are chosen."""
 ENVIRONMENT_CHECKS = _questions(
     ("system.os", "Operating system", system),
     ("system.cores", "Processor", cores),
     ("system.memory", "Memory", memory),
-    ("system.disk", "Disk", disk),
+    (DISK.name, DISK.title, disk),
     ("gpu.driver", "GPU driver", gpu_driver),
     ("gpu.devices", "GPUs", gpus),
     ("local.torch", "PyTorch", local_torch),

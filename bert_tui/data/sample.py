@@ -18,11 +18,12 @@ from bert_tui.data.sentences import split_sentences
 from trainer.spec.indexed_dataset import IndexedDatasetWriter
 from trainer.spec.run_directory import sync_directory
 from trainer.spec.sample_index import Report
+from trainer.spec.sizing import SAMPLE_VOCAB
 from trainer.spec.vocabulary import CONTINUATION, PAD, SPECIALS, read_vocabulary
 
 FORMAT = 1
 """Counted up when the same Python would give another dataset; part of the folder's name."""
-VOCAB_SIZE = 4096
+VOCAB_SIZE = SAMPLE_VOCAB
 MANIFEST = "dataset.json"
 NAME = "sample_text_sentence"
 GROUP = 256

@@ -113,11 +113,14 @@ class EnvironmentPage(WizardPage):
 
     def action_next(self) -> None:
         """Waits for the last answers where they are still out."""
-        if not self.session.settled:
-            self._go_when_ready = True
-            self.notice("Going on as soon as the last answer is there…")
+        session = self.session
+        if session.settled and not session.outdated:
+            super().action_next()
             return
-        super().action_next()
+        self._go_when_ready = True
+        if session.settled:
+            self.action_look_again()
+        self.notice("Going on as soon as the last answer is there…")
 
     def action_look_again(self) -> None:
         """Asks everything anew."""
@@ -138,6 +141,7 @@ class EnvironmentPage(WizardPage):
     @on(ChoiceList.Taken, "#launchers")
     def _launcher_taken(self, event: ChoiceList.Taken) -> None:
         if event.value != self.session.preset.launch.launcher:
+            self._pointed = False
             self.session.change(replace(self.session.preset, launch__launcher=event.value))
             self.redraw()
 

@@ -33,8 +33,6 @@ class ModelPage(WizardPage):
 
     page = "model"
     heading = "How large is the model?"
-    lead = "A larger one learns more, and needs more memory and time."
-
     DEFAULT_CSS = """
     ModelPage {
         #columns { color: $muted; }
@@ -46,6 +44,13 @@ class ModelPage(WizardPage):
         #effect.-problem { color: $error; }
     }
     """
+
+    @property
+    def lead(self) -> str:  # type: ignore[override]
+        """What size costs, and which vocabulary the figures count."""
+        cost = "A larger one learns more, and needs more memory and time."
+        sample = self.session.preset.data.source == "sample"
+        return f"{cost} Counted with the sample text's small vocabulary." if sample else cost
 
     def compose_body(self) -> ComposeResult:
         """Table, then knobs."""

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 from textual.app import ComposeResult
 from textual.containers import Horizontal, VerticalScroll
+from textual.message import Message
 from textual.widgets import Label, Static
 
+from bert_tui.checks.check import Check
+from bert_tui.checks.runner import Subject, run_checks
 from bert_tui.places import state_folder
 from bert_tui.plan import Plan, make_plan
 from bert_tui.screens.page import Obstacle, WizardPage
@@ -73,11 +77,19 @@ class ReviewPage(WizardPage):
     }
     """
 
+    @dataclass
+    class Answered(Message):
+        """One of the last questions was answered."""
+
+        check: Check
+
     def __init__(self) -> None:
         super().__init__()
         self._plan: Plan | None = None
         self._refusal = ""
         self._command = ""
+        self._answers = 0
+        self._start_when_ready = False
 
     def compose_body(self) -> ComposeResult:
         """Words and command."""
@@ -99,10 +111,37 @@ class ReviewPage(WizardPage):
             self._command = self.wizard.describe(self._plan)
 
     def on_mount(self) -> None:
-        """The cursor on the button that starts."""
+        """The cursor on the button that starts; a last look at everything chosen."""
+        self.query_one("#next").focus()
         if self._refusal:
             self.notice(f"x {self._refusal}", problem=True)
-        self.query_one("#next").focus()
+        elif self._plan is not None:
+            subject = Subject(self._plan.preset, self.session.known_machine)
+            run_checks(self.wizard.last_questions, subject, self._tell)
+
+    def _tell(self, check: Check) -> None:
+        self.post_message(self.Answered(check))
+
+    def on_review_page_answered(self, event: Answered) -> None:
+        """A failure holds the start back. The start waits for the last answer."""
+        self._answers += 1
+        if event.check.answer == "fail" and not self._refusal:
+            self._refusal = f"{event.check.title}: {event.check.seen} {event.check.repair}".strip()
+            self.notice(f"x {self._refusal}", problem=True)
+        if self._start_when_ready and self._looked:
+            self.action_next()
+
+    @property
+    def _looked(self) -> bool:
+        return self._answers == len(self.wizard.last_questions)
+
+    def action_next(self) -> None:
+        """Starts, once everything was looked at."""
+        if self._refusal or self._looked:
+            super().action_next()
+            return
+        self._start_when_ready = True
+        self.notice("Looking at your files once more…")
 
     def obstacles(self) -> Iterator[Obstacle]:
         """A plan that cannot start."""

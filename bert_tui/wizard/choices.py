@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from bert_tui import presets
 from bert_tui.advice import words
 from bert_tui.checks.check import Check
 from bert_tui.machine import Machine
-from bert_tui.plan import Plan, make_plan
+from bert_tui.plan import VARIABLES, Plan, make_plan
 from bert_tui.wizard import defaults
 from bert_tui.wizard.answers import Answers
-from trainer.spec.preset import Preset, replace
+from trainer.spec.preset import Preset, missing, replace
 from trainer.spec.problem import Problem
 from trainer.spec.sizing import GIB, Shape
 
@@ -141,11 +142,11 @@ def _available(preset: Preset, tensor: int, machine: Machine) -> int:
 
 def trial_plan(preset: Preset, machine: Machine) -> Plan:
     """The plan of a preset whose files and folders may still be open: they decide nothing about its size."""
-    folders = {
-        "checkpoint__path": preset.checkpoint.path or "/",
-        "logs__tensorboard_path": preset.logs.tensorboard_path or "/",
-    }
-    return make_plan(replace(preset, data__source="sample", **folders), "trial", machine)
+    still_open = [problem.where for problem in missing(preset) if problem.where in VARIABLES]
+    paths: dict[str, Any] = {field.replace(".", "__"): "/" for field in still_open}
+    if "data__data_path" in paths:
+        paths["data__data_path"] = ("/",)
+    return make_plan(replace(preset, **paths), "trial", machine)
 
 
 def first_problem(plan: Plan) -> str:

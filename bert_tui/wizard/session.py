@@ -31,6 +31,7 @@ class Session:
         """Why the last answers could not be kept; empty where they are."""
         self.set_aside = kept.set_aside
         """Where damaged answers of an earlier time were moved."""
+        self._asked_for: tuple[bool, str] | None = None
         self.settled = False
         """Whether the machine is known and every check has been answered once."""
 
@@ -61,7 +62,13 @@ class Session:
         """What the checks are to be asked about. Before anything is answered: the most that might be wanted."""
         machine = self.known_machine
         hopeful = self._answers or defaults.first_answers(machine, docker_usable=True, environment=self._environment)
+        self._asked_for = _asked_for(hopeful.preset)
         return Subject(hopeful.preset, machine)
+
+    @property
+    def outdated(self) -> bool:
+        """Whether the checks were asked about another choice of GPUs or image than the present one."""
+        return self.preset.launch.launcher == "docker" and _asked_for(self.preset) != self._asked_for
 
     def settle(self) -> None:
         """To be called when every check is answered: makes first answers, or fits kept ones to this machine."""
@@ -117,3 +124,8 @@ class Session:
             return answers
         preset = replace(answers.preset, launch__gpus=defaults.all_free(machine))
         return dataclasses.replace(answers, preset=defaults.with_possible_tensor(preset, machine))
+
+
+def _asked_for(preset: Preset) -> tuple[bool, str]:
+    """What the checks of containers depend on."""
+    return preset.launch.gpus != "none", preset.launch.image

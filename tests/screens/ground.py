@@ -80,7 +80,11 @@ def real_app() -> BertTui:
 
 def app_on(machine: Machine, questions: tuple[Question, ...], **borders: Any) -> BertTui:
     """On any machine."""
-    defaults: dict[str, Any] = {"find_runs": lambda: ([], 0), "describe": lambda plan: f"run {plan.name}"}
+    defaults: dict[str, Any] = {
+        "find_runs": lambda: ([], 0),
+        "describe": lambda plan: f"run {plan.name}",
+        "last_questions": (),
+    }
     return BertTui(machine=machine, questions=questions, **(defaults | borders))
 
 

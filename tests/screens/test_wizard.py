@@ -9,6 +9,7 @@ from textual.widgets import Footer, Static
 
 from bert_tui import presets
 from bert_tui.checks.check import Check
+from bert_tui.checks.runner import Question, Subject
 from bert_tui.widgets.choice_list import ChoiceList
 from bert_tui.widgets.field import Field
 from bert_tui.widgets.tick_list import TickList
@@ -246,6 +247,36 @@ async def test_a_failure_that_the_run_needs_repaired_holds_it_back() -> None:
         await pilot.press("enter")
         assert type(app.screen).__name__ == "EnvironmentPage"
         assert str(app.screen.query_one("#notice", Static).render()) == "x Disk: df -h /data"
+
+
+async def test_another_image_is_looked_at_before_going_on() -> None:
+    asked: list[str] = []
+
+    def image(subject: Subject) -> Check:
+        asked.append(subject.preset.launch.image)
+        return Check("docker.image", "Container image", "pass", "there")
+
+    app = app_on(SERVER, (*SERVER_CHECKS, Question("docker.image", "Container image", image)))
+    async with app.run_test(size=SIZE) as pilot:
+        await settled(pilot)
+        app.show_page("environment")
+        await reach(pilot, "EnvironmentPage")
+        await pilot.press("tab", "tab", *"mine:1", "enter")
+        await reach(pilot, "DataPage")
+        assert asked == ["auto", "mine:1"]
+
+
+async def test_a_last_look_holds_back_what_cannot_start() -> None:
+    gone = Check("data.dataset", "Dataset", "fail", "The file has gone.", repair="Bring it back.")
+    app = app_on(LAPTOP, LAPTOP_CHECKS, last_questions=asks(gone))
+    async with app.run_test(size=SIZE) as pilot:
+        await settled(pilot)
+        app.show_page("review")
+        await reach(pilot, "ReviewPage")
+        await pilot.press("enter")
+        await pilot.pause(0.3)
+        assert type(app.screen).__name__ == "ReviewPage"
+        assert str(app.screen.query_one("#notice", Static).render()) == "x Dataset: The file has gone. Bring it back."
 
 
 async def test_without_docker_and_torch_the_page_says_what_to_repair() -> None:

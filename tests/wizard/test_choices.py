@@ -69,7 +69,8 @@ def test_what_can_be_chosen_can_start_and_what_cannot_has_a_reason() -> None:
 
 def test_a_model_that_does_not_fit_is_offered_with_the_reason() -> None:
     where = machine()
-    offered = {choice.size: choice for choice in choices.sizes(first(where), where)}
+    answers = first(where, DATA_PATH="/d/text", VOCAB_FILE="/d/vocab.txt")
+    offered = {choice.size: choice for choice in choices.sizes(answers, where)}
     assert offered["bert-tiny"].reason == ""
     assert "only" in offered["bert-20b"].reason
     assert offered["bert-20b"].parameters == 22_013_798_274
@@ -112,5 +113,5 @@ def test_the_review_names_what_matters() -> None:
     where = machine(gpus=8)
     answers = defaults.with_source(first(where, docker=True, CHECKPOINT_PATH="/d/runs"), "sample", {})
     text = " ".join(review.sentences(make_plan(answers.preset, answers.name, where)))
-    for fact in ("24 layers", "336 million", "1,000,000 steps", "/d/runs", "Each of 8 GPUs", "Docker", "0.0001"):
+    for fact in ("24 layers", "309 million", "1,000,000 steps", "/d/runs", "Each of 8 GPUs", "Docker", "0.0001"):
         assert fact in text

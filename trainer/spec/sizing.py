@@ -40,6 +40,8 @@ class Shape:
 
 BERT_VOCAB = 30522
 """Entries of the vocabulary BERT was published with; assumed where none is known yet."""
+SAMPLE_VOCAB = 4096
+"""Entries of the vocabulary that is made from the sample text."""
 
 
 def shape_of(model: Model, vocab_size: int | None = None) -> Shape:
