@@ -54,13 +54,14 @@ class StatusFile:
 
     def _beat(self) -> None:
         while not self._ended.wait(HEARTBEAT):
-            try:
-                self._write()
-            except OSError as error:  # a full disk must not end the heartbeat for good
-                print(f"status.json: {error}", file=sys.stderr, flush=True)
+            self._write()
 
     def _write(self, **changes: object) -> None:
+        """A full disk ends neither the heartbeat nor the training: the next beat tries again."""
         with self._lock:
             heartbeat = self._status.heartbeat + 1
             self._status = dataclasses.replace(self._status, heartbeat=heartbeat, **changes)  # type: ignore[arg-type]
-            write_whole(self._path, to_json(self._status))
+            try:
+                write_whole(self._path, to_json(self._status))
+            except OSError as error:
+                print(f"status.json: {error}", file=sys.stderr, flush=True)

@@ -165,11 +165,17 @@ class Supervisor:
     def _stop_asked(self) -> bool:
         """Whether a stop was asked for; a signal becomes the same request that anyone can make by a file."""
         if self._signalled.is_set():
-            self._attempt.stop_request.touch(mode=0o600)
+            self._request_stop()
         asked = self._attempt.stop_request.exists()
         if asked and self._status.state == "running":
             self._status.stopping()
         return asked
+
+    def _request_stop(self) -> None:
+        try:
+            self._attempt.stop_request.touch(mode=0o600)
+        except OSError as error:  # a full disk: the next poll tries again
+            print(f"control/stop: {error}", file=sys.stderr, flush=True)
 
 
 def environment(attempt: AttemptDirectory, resolved: Resolved) -> dict[str, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import threading
 from pathlib import Path
 
@@ -43,6 +44,9 @@ class TrainLog:
     def _copy(self, pipe: int) -> None:
         try:
             while data := os.read(pipe, 1 << 16):
-                self.write(data)
+                try:
+                    self.write(data)
+                except OSError as error:  # a full disk: the ranks must be able to go on printing
+                    print(f"{self._path.name}: {error}", file=sys.stderr, flush=True)
         finally:
             os.close(pipe)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import secrets
+import shutil
 import sys
 from collections.abc import Iterable
 from datetime import datetime
@@ -17,6 +18,7 @@ from bert_tui.processes import spawn_detached
 from bert_tui.runs.registry import link_run
 from bert_tui.runs.state import RunState, state_of
 from trainer.spec import preset_file
+from trainer.spec.checkpoint_folder import complete_checkpoints
 from trainer.spec.preset import Preset, replace
 from trainer.spec.problem import PresetError, Problem, RunError
 from trainer.spec.records import Request, read_record, to_json
@@ -47,7 +49,7 @@ def create_run(plan: Plan) -> RunDirectory:
 
     Raises:
         PresetError: the plan has problems.
-        RunError: the checkpoint folder cannot be written.
+        RunError: the checkpoint folder or the user's state folder cannot be written; nothing is left behind.
     """
     if plan.problems:
         raise PresetError(*plan.problems)
@@ -55,7 +57,7 @@ def create_run(plan: Plan) -> RunDirectory:
     heading = HEADING.format(version=bert_tui.__version__)
     write_once(run.request, preset_file.render(plan.preset, heading=heading))
     attempt = _make_attempt(run, 1)
-    link_run(run)
+    _link(run)
     _start(attempt, _request(plan))
     return run
 
@@ -96,6 +98,14 @@ def _make_run_directory(parent: Path, name: str) -> RunDirectory:
             return RunDirectory(path)
     except OSError as error:
         raise RunError(_unwritable(error, parent)) from error
+
+
+def _link(run: RunDirectory) -> None:
+    try:
+        link_run(run)
+    except OSError as error:
+        shutil.rmtree(run.path)
+        raise RunError(_unwritable(error, run.path)) from error
 
 
 def _make_attempt(run: RunDirectory, number: int) -> AttemptDirectory:
@@ -171,7 +181,8 @@ def _overridden(preset: Preset, overrides: tuple[str, ...]) -> Preset:
 
 
 def _refuse_done(run: RunDirectory, preset: Preset) -> None:
-    view = state_of(run)
-    steps = preset.train.steps or 0
-    if view.state is RunState.FINISHED and view.progress and view.progress.step >= steps:
+    """A run that failed after its last checkpoint has still its last validation to make."""
+    steps, saved = preset.train.steps or 0, complete_checkpoints(run.checkpoints)
+    done = saved[-1].step if saved else 0
+    if done > steps or (done == steps and state_of(run).state is RunState.FINISHED):
         raise RunError(Problem("run.nothing_left", run.id, str(steps)))

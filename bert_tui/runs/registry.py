@@ -23,7 +23,7 @@ def links_folder() -> Path:
 
 
 def link_run(run: RunDirectory) -> None:
-    """Makes a run findable from any folder. A link that cannot be made costs nothing but that: the run goes on.
+    """Makes a run findable from any folder.
 
     Raises:
         OSError: the state folder cannot be written.

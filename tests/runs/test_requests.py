@@ -191,3 +191,11 @@ def test_the_request_replays_the_run(tmp_path: Path) -> None:
     run = create_run(plan)
     assert preset_file.read_preset(run.request, lambda name: Path(name)) == plan.preset
     kill_run(run)
+
+
+def test_without_a_place_for_its_link_no_run_is_left_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "state").touch()
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    with pytest.raises(RunError, match="cannot be written"):
+        create_run(tiny_plan(tmp_path))
+    assert list((tmp_path / "checkpoints").iterdir()) == []

@@ -6,6 +6,8 @@ import sys
 import time
 from pathlib import Path
 
+import pytest
+
 from trainer.spec.records import GpuReading, Telemetry, from_json, to_json
 from trainer.telemetry import FINE_SECONDS, TelemetryReader, thin_file
 from trainer.train_log import TrainLog
@@ -57,3 +59,14 @@ def test_the_log_turns_over_when_it_is_full(tmp_path: Path) -> None:
     old, new = path.with_name("train.log.1").read_bytes(), path.read_bytes()
     assert len(old) < 1000 + (1 << 16)
     assert new.endswith(b"line 299\n") or old.endswith(b"line 299\n")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
+def test_ranks_go_on_printing_when_the_disk_is_full() -> None:
+    log = TrainLog(Path("/dev/full"))
+    read, write = os.pipe()
+    log.copy(read)
+    with os.fdopen(write, "wb", buffering=0) as pipe:
+        for _ in range(100):
+            pipe.write(b"x" * 4096)  # more than a pipe holds
+    log.drain()
