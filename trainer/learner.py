@@ -44,9 +44,10 @@ class PendingResult:
     """A result still being computed on the device."""
 
     def __init__(self, values: Tensor) -> None:
-        self._values = values.to("cpu", non_blocking=True)
+        self._values = values
         self._event: torch.Event | None = None
         if values.device.type != "cpu":
+            self._values = torch.empty_like(values, device="cpu", pin_memory=True).copy_(values, non_blocking=True)
             self._event = torch.Event(values.device)
             self._event.record()
 

@@ -158,6 +158,7 @@ class _Files:
     def resume(self, position: Position) -> None:
         self.change(step=position.step, rows=position.rows, pairs=position.pairs, tokens=position.tokens)
         self.change(last_checkpoint=position.step)
+        _say(f"resuming from the checkpoint of iteration {position.step}")
 
     def step(self, report: StepReport) -> None:
         result = report.result.wait()

@@ -105,8 +105,8 @@ def _problem(attempt: AttemptDirectory, preset: Preset) -> Problem:
 
 
 def test_a_loss_that_stays_nan_ends_the_run(folder: Path) -> None:
-    # With these two, decay multiplies the weights by -9 a step, until they are infinite.
-    preset = small_preset(folder, train__learning_rate=10.0, train__weight_decay=1.0)
+    # With these two, decay multiplies the weights by -8 a step, until they are infinite.
+    preset = small_preset(folder, train__learning_rate=9.0, train__weight_decay=1.0)
     preset = replace(preset, train__steps=1000, train__decay=1000, train__warmup=0)
     attempt = write_attempt(folder, 1, preset)
     assert _problem(attempt, preset).code == "training.not_finite"
