@@ -12,6 +12,7 @@ from textual.widgets import Static
 from bert_tui.screens.page import WizardPage
 from bert_tui.widgets.choice_list import ChoiceList, Line
 from bert_tui.widgets.step_bar import NAMES
+from bert_tui.wizard.answers import Page
 from trainer.spec.run_directory import RunDirectory
 
 WHAT_THIS_IS = """\
@@ -40,6 +41,10 @@ class WelcomePage(WizardPage):
     WelcomePage { #keys { color: $muted; width: 1fr; margin-top: 1; } }
     """
 
+    def __init__(self) -> None:
+        super().__init__()
+        self._go_when_ready = False
+
     def compose_body(self) -> ComposeResult:
         """The ways to go."""
         yield ChoiceList(field="welcome", id="ways")
@@ -62,6 +67,9 @@ class WelcomePage(WizardPage):
         lines = [*self._live_lines(), *self._wizard_lines()]
         moved = ways.value is not None and ways.highlighted != 0
         ways.show(lines, ways.value if moved else lines[0].value)
+        if self._go_when_ready and self.session.settled:
+            self._go_when_ready = False
+            self.go_on()
 
     def _live_lines(self) -> list[Line]:
         lines = [
@@ -73,13 +81,21 @@ class WelcomePage(WizardPage):
         return lines
 
     def _wizard_lines(self) -> list[Line]:
-        kept = self.session.kept_page
+        kept, suited = self.session.kept_page, "with the answers that suit this machine"
+        if not self.session.begun:
+            return [_line("new", "Set up a training", suited)]
+        over = _line("over", "Start over", suited)
         if kept is None:
-            return [_line("new", "Set up a training", "with the answers that suit this machine")]
-        return [
-            _line("continue", "Go on where you left", f"page {NAMES[kept]}; your answers are kept"),
-            _line("over", "Start over", "with the answers that suit this machine"),
-        ]
+            return [_line("new", "Set up a training", "with your answers so far"), over]
+        return [_line("continue", "Go on where you left", f"page {NAMES[kept]}; your answers are kept"), over]
+
+    def _go_to(self, kept: Page) -> None:
+        """To a page in the middle, which needs to know the machine."""
+        if self.session.settled:
+            self.wizard.show_page(kept)
+        else:
+            self._go_when_ready = True
+            self.notice("Looking at this machine first…")
 
     @on(ChoiceList.Accepted)
     def _accepted(self) -> None:
@@ -94,7 +110,7 @@ class WelcomePage(WizardPage):
         elif way.startswith("run:"):
             self.wizard.watch_by_id(way.removeprefix("run:"))
         elif way == "continue" and kept is not None:
-            self.wizard.show_page(kept if self.session.settled else "environment")
+            self._go_to(kept)
         else:
             if way == "over":
                 self.session.start_over()

@@ -90,8 +90,12 @@ class ChoiceList(OptionList):
                 self.replace_option_prompt_at_index(index, self._prompt(self._choices[index], index == highlighted))
         self.post_message(self.Taken(self, self._choices[highlighted].value))
 
+    def action_select(self) -> None:
+        """Enter. Where there is no line yet, the page knows what it waits for."""
+        self.post_message(self.Accepted(self))
+
     def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
-        """Enter."""
+        """A click."""
         event.stop()
         self.post_message(self.Accepted(self))
 

@@ -25,6 +25,8 @@ class Session:
         self._path = path
         self._environment = environment
         self._answers = kept.answers
+        self.begun = kept.answers is not None
+        """Whether the operator has answered anything, now or in an earlier sitting."""
         self.machine: Machine | None = None
         self.checks: dict[str, Check] = {}
         self.unsaved = ""
@@ -81,6 +83,7 @@ class Session:
     def start_over(self) -> None:
         """Forgets the answers."""
         self._answers = self._first() if self.settled else None
+        self.begun = False
         self._path.unlink(missing_ok=True)
 
     def change(self, preset: Preset) -> None:
@@ -94,7 +97,7 @@ class Session:
 
     def take(self, answers: Answers) -> None:
         """Takes new answers and keeps them."""
-        self._answers = answers
+        self._answers, self.begun = answers, True
         try:
             storage.save(answers, self._path)
         except OSError as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from textual.widgets import Footer, Static
 from bert_tui import presets
 from bert_tui.checks.check import Check
 from bert_tui.checks.runner import Question, Subject
+from bert_tui.screens.welcome import LiveRun
 from bert_tui.widgets.choice_list import ChoiceList
 from bert_tui.widgets.field import Field
 from bert_tui.widgets.tick_list import TickList
@@ -28,6 +30,7 @@ from tests.screens.ground import (
     server_app,
     settled,
 )
+from tests.staged_run import StagedRun
 from trainer.spec.preset import replace
 from trainer.spec.preset_file import read_preset
 
@@ -88,6 +91,33 @@ async def test_a_killed_terminal_costs_no_answer() -> None:
         await pilot.press("enter")
         await reach(pilot, "TensorParallelPage")
         assert second.session.preset == kept.preset
+
+
+async def test_going_on_at_once_waits_for_the_machine_and_forgets_no_page() -> None:
+    first = laptop_app()
+    async with first.run_test(size=SIZE) as pilot:
+        await settled(pilot)
+        first.show_page("review")
+        await reach(pilot, "ReviewPage")
+    second = laptop_app()
+    async with second.run_test(size=SIZE) as pilot:
+        await pilot.press("enter")
+        await reach(pilot, "ReviewPage")
+
+
+async def test_starting_over_forgets_the_answers() -> None:
+    first = laptop_app()
+    async with first.run_test(size=SIZE) as pilot:
+        await settled(pilot)
+        first.show_page("model")
+        await reach(pilot, "ModelPage")
+        await pilot.press("down", "f2")
+    second = laptop_app()
+    async with second.run_test(size=SIZE) as pilot:
+        await settled(pilot)
+        await pilot.press("down", "enter")
+        await reach(pilot, "EnvironmentPage")
+        assert second.session.answers.size == "bert-tiny"
 
 
 async def test_damaged_answers_are_set_aside_and_told() -> None:
@@ -332,3 +362,69 @@ async def test_leaving_asks_only_where_answers_would_be_lost() -> None:
         app.session.unsaved = ""
         await pilot.press("ctrl+c")
     assert app.return_value == 0
+
+
+async def test_a_check_that_hangs_holds_up_no_key() -> None:
+    release = threading.Event()
+
+    def hang(subject: Subject) -> Check:
+        release.wait(20)
+        return Check("docker.slow", "Slow", "pass", "at last")
+
+    app = app_on(LAPTOP, (*LAPTOP_CHECKS, Question("docker.slow", "Slow", hang, 15)))
+    async with app.run_test(size=SIZE) as pilot:
+        await pilot.press("enter")
+        await reach(pilot, "EnvironmentPage")
+        await pilot.press("enter")
+        await pilot.pause(0.3)
+        assert type(app.screen).__name__ == "EnvironmentPage"
+        assert "as soon as" in str(app.screen.query_one("#notice", Static).render())
+        assert "6 of 7" in str(app.screen.query_one("#lead", Static).render())
+        await pilot.press("f2")
+        await reach(pilot, "WelcomePage")
+        await pilot.press("enter")
+        await reach(pilot, "EnvironmentPage")
+        await pilot.press("enter")
+        release.set()
+        await reach(pilot, "DataPage")
+
+
+async def test_a_run_that_cannot_be_created_is_told_and_f2_leads_back(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    app = laptop_app()
+    async with app.run_test(size=SIZE) as pilot:
+        await settled(pilot)
+        app.session.change(replace(app.session.preset, checkpoint__path=str(tmp_path / "file")))
+        app.show_page("review")
+        await reach(pilot, "ReviewPage")
+        await pilot.press("enter")
+        await reach(pilot, "LaunchingScreen")
+        await pilot.pause(1)
+        assert str(app.screen.query_one("#title", Static).render()) == "Nothing was started"
+        assert str(tmp_path / "file") in str(app.screen.query_one("#refusal", Static).render())
+        await pilot.press("f2")
+        await reach(pilot, "ReviewPage")
+
+
+async def test_a_run_that_is_alive_is_offered_first_and_enter_watches_it(tmp_path: Path) -> None:
+    run = StagedRun(tmp_path / "runs").directory
+    app = laptop_app(find_runs=lambda: ([LiveRun(run, "running")], 1))
+    async with app.run_test(size=SIZE) as pilot:
+        await settled(pilot)
+        await pilot.pause(0.3)
+        assert app.screen.query_one("#ways", ChoiceList).value == f"run:{run.id}"
+        await pilot.press("enter")
+        await reach(pilot, "MonitorScreen")
+
+
+async def test_two_wizards_at_once_keep_whole_answers() -> None:
+    first, second = laptop_app(), laptop_app()
+    async with first.run_test(size=SIZE) as pilot, second.run_test(size=SIZE) as other:
+        await settled(pilot)
+        await settled(other)
+        for steps in range(1, 20):
+            for app in (first, second):
+                app.session.change(replace(app.session.preset, train__steps=steps))
+                kept = load(answers_file()).answers
+                assert kept is not None
+                assert kept.preset.train.steps == steps
