@@ -20,6 +20,7 @@ from bert_tui.plan import VARIABLES
 from bert_tui.screens.page import Obstacle, WizardPage
 from bert_tui.widgets.choice_list import ChoiceList, Line
 from bert_tui.widgets.field import Field
+from bert_tui.widgets.path_suggester import PathSuggester
 from bert_tui.wizard import defaults
 from bert_tui.wizard.choices import sentence
 from trainer.spec.preset import Data, get, replace, setting_of
@@ -60,7 +61,7 @@ class DataPage(WizardPage):
         prefilled = self.session.answers.prefilled
         if prefilled:
             return f"Filled in from your environment: {', '.join(prefilled)}."
-        return "Paths may begin with ~ and contain $VARIABLES."
+        return "Paths may begin with ~ or contain $VARIABLES; right arrow completes them."
 
     @dataclass
     class Looked(Message):
@@ -84,7 +85,14 @@ class DataPage(WizardPage):
         """Source and paths."""
         yield ChoiceList(field="data.source", id="source")
         for name, shown in FIELDS.items():
-            yield Field(name, shown.label, self._value(name), example=setting_of(name).example, hint=self._hint(name))
+            yield Field(
+                name,
+                shown.label,
+                self._value(name),
+                example=setting_of(name).example,
+                hint=self._hint(name),
+                suggester=PathSuggester(dataset=name == "data.data_path"),
+            )
 
     def on_mount(self) -> None:
         """The cursor on the source."""

@@ -10,6 +10,7 @@ from textual.app import ComposeResult
 from bert_tui.plan import expand_path
 from bert_tui.screens.dialog import Dialog
 from bert_tui.widgets.field import LineInput
+from bert_tui.widgets.path_suggester import PathSuggester
 from trainer.spec import preset_file
 from trainer.spec.preset import Preset
 from trainer.spec.run_directory import write_whole

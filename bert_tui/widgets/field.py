@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical
+from textual.suggester import Suggester
 from textual.widgets import Input, Label, Static
 
 
@@ -20,8 +21,16 @@ class LineInput(Input):
     }
     """
 
-    def __init__(self, value: str = "", *, field: str = "", placeholder: str = "", id: str | None = None) -> None:
-        super().__init__(value, placeholder=placeholder, id=id)
+    def __init__(
+        self,
+        value: str = "",
+        *,
+        field: str = "",
+        placeholder: str = "",
+        suggester: Suggester | None = None,
+        id: str | None = None,
+    ) -> None:
+        super().__init__(value, placeholder=placeholder, suggester=suggester, id=id)
         self.cursor_blink = False
         self.field = field
 
@@ -40,13 +49,15 @@ class Field(Vertical):
     }
     """
 
-    def __init__(self, field: str, label: str, value: str, *, example: str, hint: str) -> None:
+    def __init__(
+        self, field: str, label: str, value: str, *, example: str, hint: str, suggester: Suggester | None = None
+    ) -> None:
         super().__init__(id=f"field-{field.replace('.', '-')}")
         self.field = field
         self.problem = ""
         self._label = label
         self._hint = hint
-        self.input = LineInput(value, field=field, placeholder=example)
+        self.input = LineInput(value, field=field, placeholder=example, suggester=suggester)
 
     def compose(self) -> ComposeResult:
         """Two lines."""

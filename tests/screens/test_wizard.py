@@ -428,3 +428,16 @@ async def test_two_wizards_at_once_keep_whole_answers() -> None:
                 kept = load(answers_file()).answers
                 assert kept is not None
                 assert kept.preset.train.steps == steps
+
+
+async def test_the_right_arrow_completes_a_path(tmp_path: Path) -> None:
+    (tmp_path / "checkpoints").mkdir()
+    app = laptop_app()
+    async with app.run_test(size=SIZE) as pilot:
+        await settled(pilot)
+        app.show_page("data")
+        await reach(pilot, "DataPage")
+        await pilot.press("tab", "ctrl+u", *str(tmp_path / "chec"))
+        await pilot.pause(0.5)
+        await pilot.press("right")
+        assert app.screen.query_one("#field-checkpoint-path", Field).value == f"{tmp_path}/checkpoints/"

@@ -1,0 +1,40 @@
+"""Completes paths while they are typed; a disk that does not answer in time offers nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+
+from textual.suggester import Suggester
+
+from bert_tui.wizard.completion import complete_path
+
+SECONDS = 0.3
+
+
+class PathSuggester(Suggester):
+    """Looks into the folder in a daemon thread, so that a dead network mount holds up nothing."""
+
+    def __init__(self, *, dataset: bool) -> None:
+        super().__init__(use_cache=False, case_sensitive=True)
+        self._dataset = dataset
+
+    async def get_suggestion(self, value: str) -> str | None:
+        """The completed path."""
+        loop = asyncio.get_running_loop()
+        found: asyncio.Future[str | None] = loop.create_future()
+
+        def tell(path: str | None) -> None:
+            if not found.done():
+                found.set_result(path)
+
+        def look() -> None:
+            path = complete_path(value, dataset=self._dataset)
+            if not loop.is_closed():
+                loop.call_soon_threadsafe(tell, path)
+
+        threading.Thread(target=look, name="complete path", daemon=True).start()
+        try:
+            return await asyncio.wait_for(found, SECONDS)
+        except TimeoutError:
+            return None
