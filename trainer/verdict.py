@@ -73,7 +73,8 @@ def judge(evidence: Evidence, when: float) -> Exit:
 
 
 def _failure(evidence: Evidence, when: float, step: int | None) -> Exit:
-    killed = next((end for end in evidence.ends if end.exit < 0 and -end.exit not in ORDERLY_SIGNALS), None)
+    ends = sorted((end for end in evidence.ends if -end.exit not in ORDERLY_SIGNALS), key=_remoteness)
+    killed = next((end for end in ends if end.exit < 0), None)
     explained = next((error for error in evidence.errors if error.explained), None)
     if explained:
         return _exit("failed", when, step, code=1, problem=explained.problem, rank=explained.rank)
@@ -84,12 +85,17 @@ def _failure(evidence: Evidence, when: float, step: int | None) -> Exit:
     if evidence.errors:
         first = evidence.errors[0]
         return _exit("failed", when, step, code=1, problem=first.problem, rank=first.rank)
-    if evidence.ends:
-        end = evidence.ends[0]
+    if ends:
+        end = ends[0]
         problem = Problem("end.rank_status", str(end.rank), str(end.exit))
         return _exit("failed", when, step, code=end.exit, problem=problem, rank=end.rank)
     problem = Problem("end.torchrun_status", "", str(evidence.torchrun))
     return _exit("failed", when, step, code=evidence.torchrun, problem=problem)
+
+
+def _remoteness(end: RankEnd) -> tuple[bool, int]:
+    """How far from the cause: NCCL's watchdog aborts the ranks that wait for a lost one."""
+    return end.exit == -signal.SIGABRT, end.rank
 
 
 def _killed(evidence: Evidence, number: int, rank: int | None, when: float, step: int | None) -> Exit:

@@ -35,6 +35,7 @@ def at(step: int) -> Progress:
         ({"torchrun": 1, "ends": (RankEnd(1, -9),)}, "failed", "end.rank_killed"),
         ({"torchrun": 1, "ends": (RankEnd(1, -9),), "memory_kills": 1}, "failed", "end.out_of_memory"),
         ({"torchrun": 1, "ends": (RankEnd(1, -11),), "memory_kills": 1}, "failed", "end.rank_killed"),
+        ({"torchrun": 1, "ends": (RankEnd(0, -15), RankEnd(1, 3))}, "failed", "end.rank_status"),
         # the first that knew its cause outweighs what its end did to the others
         ({"torchrun": 1, "errors": (LOST_PEER, OUT_OF_MEMORY)}, "failed", "training.out_of_memory"),
         ({"torchrun": 1, "errors": (LOST_PEER,), "ends": (RankEnd(1, -9),)}, "failed", "end.rank_killed"),
@@ -46,3 +47,9 @@ def test_an_end_has_one_outcome_and_one_cause(facts: dict[str, Any], outcome: st
     assert (exit.outcome, exit.problem.code if exit.problem else None) == (outcome, code)
     assert exit.out_of_memory == (code == "end.out_of_memory")
     assert exit.problem is None or exit.problem.english
+
+
+def test_the_rank_that_was_killed_is_named_and_not_those_that_aborted_over_it() -> None:
+    ends = (RankEnd(0, -6), RankEnd(1, -9), RankEnd(2, -6), RankEnd(3, -15))
+    exit = judge(Evidence(torchrun=1, stop_asked=False, progress=None, ends=ends), when=1.0)
+    assert (exit.rank, exit.signal) == (1, 9)
