@@ -47,7 +47,7 @@ class Evidence:
     status: Status | None = None
     exit: Exit | None = None
     probe: Probe = NOT_ASKED
-    """Of the supervisor where something was launched, else of the starter."""
+    """Of the starter until it has handed over, of what it launched from then on."""
     stale: bool = False
     """Whether the last heartbeat, the supervisor's or else the starter's, has been silent for too long."""
 
@@ -172,10 +172,15 @@ def _look(attempt: AttemptDirectory, probe: Prober, watch: HeartbeatWatch, clock
 
 
 def _probe(preparation: Preparation | None, launch: Launch | None, status: Status | None, probe: Prober) -> Probe:
-    if launch:
-        return probe(launch.handle)
-    if status:
-        return Unknown("launch.json is missing")
+    """A launch is recorded before what is launched runs, and may take two tries: until the supervisor has spoken, a
+    living starter is word enough."""
+    starter = _probe_starter(preparation)
+    if status is None and (isinstance(starter, Alive) or launch is None):
+        return starter
+    return probe(launch.handle) if launch else Unknown("launch.json is missing")
+
+
+def _probe_starter(preparation: Preparation | None) -> Probe:
     if preparation is None:
         return Unknown("the starter has not said a word yet")
     if preparation.host != host_name():

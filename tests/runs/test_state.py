@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from bert_tui.launchers.protocol import Alive, Exited, Probe, Unknown
+from bert_tui.runs.end import settle
 from bert_tui.runs.heartbeat import STALE_SECONDS, HeartbeatWatch
 from bert_tui.runs.state import Evidence, RunState, cause, decide, state_of
 from tests.staged_run import StagedRun
@@ -125,6 +126,16 @@ def test_a_stale_heartbeat_of_a_living_supervisor_is_told_but_changes_nothing(tm
     now += STALE_SECONDS + 1
     view = state_of(staged.directory, watch=watch)
     assert (view.state, view.stale) == (RunState.RUNNING, True)
+
+
+def test_a_launch_is_not_judged_while_the_starter_is_still_at_it(tmp_path: Path) -> None:
+    staged = StagedRun(tmp_path)
+    staged.launch()
+    staged.attempt.status.unlink()
+    staged.prepare("launch")
+    view = settle(state_of(staged.directory, lambda _: Exited(None)))  # created, not started yet
+    assert view.state is RunState.PREPARING
+    assert not staged.attempt.exit.exists()
 
 
 def test_a_folder_without_an_attempt_is_just_created(tmp_path: Path) -> None:
