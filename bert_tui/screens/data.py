@@ -98,7 +98,7 @@ class DataPage(WizardPage):
         """The cursor on the source."""
         lines = [
             _source_line("sample", "Sample text", "English documentation that is on this machine"),
-            _source_line("files", "My own files", "a dataset in Megatron-LM's format, with its vocabulary"),
+            _source_line("files", "My own files", "a Megatron-LM dataset with its vocabulary"),
         ]
         source = self.query_one("#source", ChoiceList)
         source.show(lines, self.session.preset.data.source)

@@ -42,6 +42,7 @@ class SavePreset(Dialog[Saved]):
             f"my-{self._preset_name.removeprefix('my-')}.toml",
             placeholder="my-bert.toml",
             field="preset-file",
+            suggester=PathSuggester(dataset=False),
             id="preset-path",
         )
 
