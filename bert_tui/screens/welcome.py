@@ -64,7 +64,7 @@ class WelcomePage(WizardPage):
     def redraw(self) -> None:
         """Runs may have been found."""
         ways = self.query_one(ChoiceList)
-        lines = [*self._live_lines(), *self._wizard_lines()]
+        lines = [*self._live_lines(), *self._wizard_lines(), *self._all_runs_lines()]
         moved = ways.value is not None and ways.highlighted != 0
         ways.show(lines, ways.value if moved else lines[0].value)
         if self._go_when_ready and self.session.settled:
@@ -72,13 +72,10 @@ class WelcomePage(WizardPage):
             self.go_on()
 
     def _live_lines(self) -> list[Line]:
-        lines = [
+        return [
             _line(f"run:{found.run.id}", "Watch the training", f"{found.state}  {found.run.id}")
             for found in self.wizard.live_runs
         ]
-        if self.wizard.run_count:
-            lines.append(_line("runs", "See all runs", f"{self.wizard.run_count} so far"))
-        return lines
 
     def _wizard_lines(self) -> list[Line]:
         kept, suited = self.session.kept_page, "with the answers that suit this machine"
@@ -88,6 +85,10 @@ class WelcomePage(WizardPage):
         if kept is None:
             return [_line("new", "Set up a training", "with your answers so far"), over]
         return [_line("continue", "Go on where you left", f"page {NAMES[kept]}; your answers are kept"), over]
+
+    def _all_runs_lines(self) -> list[Line]:
+        count = self.wizard.run_count
+        return [_line("runs", "See all runs", f"{count} so far")] if count else []
 
     def _go_to(self, kept: Page) -> None:
         """To a page in the middle, which needs to know the machine."""
