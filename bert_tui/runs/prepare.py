@@ -111,6 +111,8 @@ def prepare_image(launcher: Launcher, preset: Preset, gpus_wanted: bool, show: S
     """
 
     def show_step(step: Step) -> None:
+        if step.total is None:  # a line of the build, for the starter's log
+            print(step.detail, flush=True)
         show(step.done, step.total, step.unit, step.detail)
 
     return launcher.prepare_image(preset.launch.image, gpus_wanted, show_step)

@@ -128,9 +128,9 @@ class Starter:
         run.checkpoints.mkdir(mode=0o700, exist_ok=True)
         self._stop.check()
         self._stop.disarm()
-        command = launcher.describe(job)
 
         def record(handle: Handle, notices: tuple[str, ...]) -> None:
+            command = launcher.describe(job)  # asked only now: without the ulimits that the engine has refused
             write_whole(attempt.launch, to_json(_launch(attempt, request, handle, notices, command)))
 
         lock.release()
