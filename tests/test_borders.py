@@ -2,6 +2,8 @@
 
 import subprocess
 import sys
+import tomllib
+from pathlib import Path
 
 import pytest
 
@@ -39,3 +41,14 @@ def test_the_trainer_needs_torch_numpy_tensorboard_and_nothing_of_ours() -> None
 
 def test_the_supervisor_needs_no_torch() -> None:
     assert "torch" not in imported_by("import trainer.supervise")
+
+
+def test_the_contract_names_every_module_of_the_trainer() -> None:
+    linter = tomllib.loads(Path("pyproject.toml").read_text())["tool"]["importlinter"]
+    (forbidden,) = [
+        contract["forbidden_modules"]
+        for contract in linter["contracts"]
+        if contract["name"] == "bert_tui sees nothing of the trainer but its spec"
+    ]
+    modules = {f"trainer.{path.stem}" for path in Path("trainer").glob("*.py")} - {"trainer.__init__"}
+    assert set(forbidden) == modules
