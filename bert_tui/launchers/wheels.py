@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bert_tui.launchers.protocol import Step
+from bert_tui.places import cache_folder
 from trainer.spec.problem import EnvironmentRefused, Problem
 
 TORCH_INDEX = "BERT_TUI_TORCH_INDEX"
@@ -30,11 +31,10 @@ class BasePython:
     """Version of its C library, as "2.36"."""
 
 
-def cache_folder() -> Path:
+def _wheels_folder() -> Path:
     """Where wheels are kept between builds; made if need be."""
-    home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    folder = Path(home) / "bert-tui" / "wheels"
-    folder.mkdir(parents=True, exist_ok=True)
+    folder = cache_folder() / "wheels"
+    folder.mkdir(exist_ok=True)
     return folder
 
 
@@ -46,10 +46,10 @@ def fetch_wheels(requirements: bytes, python: BasePython, report: Callable[[Step
     """
     index = os.environ.get(TORCH_INDEX, "")
     key = hashlib.sha256(b"\0".join([requirements, repr(python).encode(), index.encode()])).hexdigest()[:12]
-    folder = cache_folder() / key
+    folder = _wheels_folder() / key
     if folder.is_dir():
         return folder
-    with tempfile.TemporaryDirectory(dir=cache_folder(), prefix=".fetching-") as name:
+    with tempfile.TemporaryDirectory(dir=_wheels_folder(), prefix=".fetching-") as name:
         beside = Path(name)
         listed = beside / "requirements.txt"
         listed.write_bytes(requirements)

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,8 @@ class Operator:
     """Everything typed here happens in ``home``, apart from the account's own files."""
 
     home: Path
+    variables: dict[str, str] = field(default_factory=dict)
+    """Exported beside what every shell has."""
 
     def __post_init__(self) -> None:
         self.home.mkdir(parents=True, exist_ok=True)
@@ -33,7 +35,7 @@ class Operator:
         """What the shell exports."""
         kept = {name: value for name, value in os.environ.items() if name.startswith(KEPT_VARIABLES)}
         path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
-        return {"HOME": str(self.home), "PATH": path, "LANG": "C.UTF-8", **kept}
+        return {"HOME": str(self.home), "PATH": path, "LANG": "C.UTF-8", **kept, **self.variables}
 
     def type(self, *words: str, seconds: float = 120) -> subprocess.CompletedProcess[str]:
         """A command without a terminal: ``bert-tui WORDS``, to its end."""

@@ -162,8 +162,11 @@ class RunDirectory:
 
     @property
     def data_cache(self) -> Path:
-        """Beside the runs: built datasets and sample indexes that runs share, one folder a fingerprint."""
-        return self.path.parent / ".cache" / "data"
+        """Beside the runs: built datasets and sample indexes that this user's runs share, one folder a fingerprint.
+
+        Private like the runs, so each user of one CHECKPOINT_PATH has a folder of their own.
+        """
+        return self.path.parent / f".cache-{os.getuid()}" / "data"
 
     def attempt(self, number: int) -> AttemptDirectory:
         """The directory of one attempt, there or not."""
