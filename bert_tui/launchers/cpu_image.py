@@ -22,7 +22,8 @@ import docker.errors
 
 from bert_tui.launchers.engine import engine_errors, explain
 from bert_tui.launchers.protocol import Step
-from bert_tui.launchers.wheels import BasePython, cache_folder, fetch_wheels
+from bert_tui.launchers.wheels import BasePython, fetch_wheels
+from bert_tui.places import cache_folder
 from trainer.spec.problem import EnvironmentRefused, Problem
 
 CPU_IMAGE = "bert-tui-cpu"
