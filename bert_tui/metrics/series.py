@@ -33,8 +33,8 @@ class Series:
 
     @property
     def last_step(self) -> int:
-        """Where the curve ends, to within a bin; 0 while there is none."""
-        return self.bins[-1].step + self.width - 1 if self.bins else 0
+        """The first step of the last bin; 0 while there is none."""
+        return self.bins[-1].step if self.bins else 0
 
     def extent(self) -> tuple[float, float] | None:
         """Lowest and highest value; None while there is no finite one."""

@@ -35,7 +35,7 @@ class LogScreen(Screen[None]):
     def compose(self) -> ComposeResult:
         """The path, the lines, the keys."""
         yield Static(str(self._log.path), id="path", markup=False)
-        yield LogView()
+        yield LogView(scrollable=True)
         yield Footer(show_command_palette=False)
 
     def on_mount(self) -> None:
@@ -44,11 +44,11 @@ class LogScreen(Screen[None]):
         self.show(self._log)
 
     def show(self, log: LogLines) -> None:
-        """Takes the newest lines."""
-        if log.path != self._log.path:
-            self.query_one("#path", Static).update(str(log.path))
+        """Takes the newest lines; kept for later while the widgets are not there yet."""
         self._log = log
-        self.query_one(LogView).show(log)
+        for path, view in zip(self.query("#path").results(Static), self.query(LogView), strict=False):
+            path.update(str(log.path))
+            view.show(log)
 
     def action_back(self) -> None:
         """To the live view."""

@@ -36,6 +36,9 @@ if TYPE_CHECKING:
     from bert_tui.metrics.snapshot import Snapshot
     from bert_tui.runs.board import Board
 
+CURVES_HELP = """\
+A curve shows the mean of neighbouring steps; the dots around it show how far single steps reach.
+A gap means that the loss was no finite number there."""
 CHANCE = math.log(2)
 """Loss of one who guesses the order of two sentences."""
 PATIENCE_SECONDS = 5.0
@@ -62,12 +65,12 @@ KEYS = (
     Key("f1,question_mark", "help", "Help", "these keys"),
     Key("f3", "runs", "Runs", "the list of all runs"),
     Key("f4,l", "log", "Log", "the log on the whole screen"),
-    Key("f5,r", "resume", "Resume", "go on from the last checkpoint, when the run has ended"),
+    Key("f5,r", "resume", "Resume", "when the run has ended: go on from its last checkpoint"),
     Key("f6,s", "stop", "Stop", "save a checkpoint, then end the run; asks first"),
     Key("f7,b", "board", "TensorBoard", "start TensorBoard and show its address"),
     Key("f8,k", "kill", "Kill", "end the run at once, without a checkpoint; asks first"),
     Key("w", "recent", "Last steps", "curves of the whole run, or of the last 1,000 steps", shown=False),
-    Key("f10,d", "leave", "Leave", "close this view; the run goes on (Ctrl+Q does the same)"),
+    Key("f10,d", "leave", "Leave", "close this view, as Ctrl+Q does; the run goes on"),
 )
 
 
@@ -95,7 +98,10 @@ class BoardReady(Message, bubble=False):
 class MonitorScreen(Screen[None]):
     """State, losses, devices, log and checkpoints of a run, about once a second."""
 
-    BINDINGS = [Binding(key.keys, key.action, key.label, show=key.shown, key_display=key.first) for key in KEYS]
+    BINDINGS = [
+        *(Binding(key.keys, key.action, key.label, show=key.shown, key_display=key.first) for key in KEYS),
+        Binding("ctrl+q,ctrl+c", "leave", "Leave", show=False),
+    ]
     AUTO_FOCUS: ClassVar[str] = ""
 
     DEFAULT_CSS = """
@@ -122,6 +128,11 @@ class MonitorScreen(Screen[None]):
         self._recent = False
         self._watch = Watch(run, self.post_message)
 
+    @property
+    def shows_run(self) -> bool:
+        """Whether the first look has come in."""
+        return self._snapshot is not None
+
     def compose(self) -> ComposeResult:
         """From the sentence down to the keys."""
         yield RunHeader()
@@ -131,7 +142,7 @@ class MonitorScreen(Screen[None]):
         with Vertical(id="devices"):
             yield DeviceTable()
         with Vertical(id="log"):
-            yield LogView()
+            yield LogView(scrollable=False)
         yield Footer(show_command_palette=False)
 
     def on_mount(self) -> None:
@@ -139,8 +150,6 @@ class MonitorScreen(Screen[None]):
         self.set_class(glyphs().ascii_only, "-ascii")
         self.query_one("#devices").border_title = "devices"
         self.query_one("#log").border_title = "log"
-        log = self.query_one(LogView)
-        log.can_focus = False
         self.query_one(RunHeader).show_rows([((self.run.id, "title"),), (("  looking at the run", "muted"),)])
         self._watch.start()
         self.set_interval(1.0, self._notice_silence)
@@ -186,6 +195,8 @@ class MonitorScreen(Screen[None]):
 
     def _show(self) -> None:
         """Hands the newest snapshot to the widgets; each refreshes only what changed."""
+        if not self.query("#log LogView"):  # a look may come in while the screen is being taken down
+            return
         header, snapshot = self.query_one(RunHeader), self._snapshot
         if snapshot is None:
             if self._trouble:
@@ -202,7 +213,11 @@ class MonitorScreen(Screen[None]):
     def _show_curves(self, snapshot: Snapshot) -> None:
         losses, progress = snapshot.losses, snapshot.view.progress
         lm, sop = (losses.recent_lm, losses.recent_sop) if self._recent else (losses.lm, losses.sop)
-        x = _recent_axis(lm.last_step) if self._recent else step_axis(losses.lm.last_step, snapshot.total_steps)
+        x = (
+            _recent_axis(lm.last_step)
+            if self._recent
+            else step_axis(max(snapshot.step, losses.lm.last_step), snapshot.total_steps)
+        )
         lines = [Line("training", "", lm), Line("validation", "validation", losses.lm_validation)]
         if progress and progress.validation and progress.validation.unigram_loss is not None:
             lines.append(Line("baseline", "word frequency", level=progress.validation.unigram_loss))
@@ -245,8 +260,8 @@ class MonitorScreen(Screen[None]):
 
     def action_help(self) -> None:
         """The keys."""
-        lines = [f"{_key_names(key):<22} {key.help}" for key in KEYS]
-        self.app.push_screen(HelpScreen("Keys", "\n".join(lines)))
+        lines = [f"{_key_names(key):<12}{key.help}" for key in KEYS]
+        self.app.push_screen(HelpScreen("Keys", "\n".join([*lines, "", CURVES_HELP])))
 
     def action_runs(self) -> None:
         """The list of runs."""
@@ -357,4 +372,4 @@ def _recent_axis(last: int) -> Axis:
 
 def _key_names(key: Key) -> str:
     names = [name.replace("question_mark", "?") for name in key.keys.split(",")]
-    return ", ".join(name.upper() if name.startswith("f") and len(name) > 1 else name for name in names)
+    return ", ".join(name.upper() if name.startswith("f") else name for name in names)

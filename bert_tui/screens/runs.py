@@ -16,7 +16,7 @@ from textual.screen import Screen
 from textual.widgets import DataTable, Footer, Static
 
 from bert_tui.advice.words import describe
-from bert_tui.metrics.sentences import duration
+from bert_tui.metrics.sentences import count
 from bert_tui.runs.state import RunState, RunView, state_of
 from bert_tui.screens.help import HelpScreen
 from bert_tui.screens.run_dialogs import ResumeQuestion, StopQuestion
@@ -27,7 +27,8 @@ if TYPE_CHECKING:
     from bert_tui.app import BertTui
 
 SECONDS_BETWEEN = 5.0
-COLUMNS = (("Run", 42), ("State", 10), ("Step", 18), ("MLM loss", 9), ("Since", 14))
+COLUMNS = (("Run", 33), ("State", 10), ("Step", 17), ("Loss", 7), ("Since", 11))
+"""Titles and widths; together they fit 80 columns."""
 
 
 @dataclass
@@ -52,7 +53,6 @@ class RunsScreen(Screen[None]):
     """State, step, loss and age of every run that can be found. Enter watches one."""
 
     BINDINGS = [
-        Binding("enter", "watch", "Watch", key_display="Enter"),
         Binding("f5,r", "resume", "Resume", key_display="F5"),
         Binding("f6,s", "stop", "Stop", key_display="F6"),
         Binding("f2,escape", "back", "Back", key_display="F2"),
@@ -61,8 +61,9 @@ class RunsScreen(Screen[None]):
     DEFAULT_CSS = """
     RunsScreen {
         #heading { text-style: bold; padding: 1 2 0 2; }
+        #lead { color: $muted; padding: 0 2; }
         #none { color: $muted; padding: 0 2; height: 1; }
-        DataTable { height: 1fr; padding: 0 1; background: $background; }
+        DataTable { height: 1fr; margin: 1 1 0 2; background: $background; scrollbar-size-horizontal: 0; }
         Footer { background: $surface; }
     }
     """
@@ -75,8 +76,9 @@ class RunsScreen(Screen[None]):
     def compose(self) -> ComposeResult:
         """Heading, table, keys."""
         yield Static("Runs", id="heading")
+        yield Static("Enter watches the run under the cursor.", id="lead")
         yield Static("looking for runs", id="none", markup=False)
-        yield DataTable(cursor_type="row")
+        yield DataTable(cursor_type="row", cell_padding=0)
         yield Footer(show_command_palette=False)
 
     def on_mount(self) -> None:
@@ -133,12 +135,12 @@ class RunsScreen(Screen[None]):
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Only what the run under the cursor allows."""
-        view = self._under_cursor() if action in ("watch", "resume", "stop") else None
+        view = self._under_cursor() if action in ("resume", "stop") else None
         if action == "stop":
             return view is not None and view.state.active
         if action == "resume":
             return view is not None and view.state in (RunState.STOPPED, RunState.FAILED, RunState.LOST)
-        return view is not None if action == "watch" else True
+        return True
 
     @on(DataTable.RowSelected)
     def _selected(self) -> None:
@@ -204,14 +206,17 @@ class RunsScreen(Screen[None]):
 
 def _cells(view: RunView) -> tuple[str, ...]:
     progress = view.progress
-    step = f"{progress.step:,} of {progress.total_steps:,}" if progress else "-"
+    step = f"{count(progress.step)} of {count(progress.total_steps)}" if progress else "-"
     loss = f"{progress.lm_loss:.3f}" if progress and progress.lm_loss is not None else "-"
     return view.run.id, view.state.value, step, loss, _age(view)
 
 
 def _age(view: RunView) -> str:
-    """Since the phase began or the run ended; by the minute, so that the list stays still."""
+    """Since the phase began or the run ended; roughly, so that the list stays still."""
     if view.since is None:
         return "-"
-    seconds = max(0.0, time.time() - view.since)
-    return "just now" if seconds < 60 else f"{duration(seconds // 60 * 60)} ago"
+    minutes = int(max(0.0, time.time() - view.since) // 60)
+    for size, unit in ((1440, "days"), (60, "h"), (1, "min")):
+        if minutes >= size:
+            return f"{minutes // size} {unit} ago"
+    return "just now"
