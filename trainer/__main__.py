@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
+import re
 import sys
 import time
 import traceback
@@ -16,6 +18,14 @@ from trainer.process_tree import die_with_parent
 from trainer.spec.problem import Problem, SpecError
 from trainer.spec.run_directory import AttemptDirectory, write_whole
 from trainer.train import train
+
+LOST_PEER = re.compile(
+    "Connection closed by peer|Connection reset by peer|Broken pipe|Timed out waiting|caused pair closure"  # gloo
+    "|communicator was aborted|remote process exiting|operation timeout"  # NCCL
+    "|Connection was likely closed"  # the store through which ranks find each other
+)
+"""torch has no exception of its own for a rank that is gone or silent; these are the words of its transports."""
+FULL_DISK = (errno.ENOSPC, errno.EDQUOT)
 
 
 def main() -> int:
@@ -45,7 +55,7 @@ def end(status: int) -> NoReturn:
 def _record(error: Exception, path: Path) -> None:
     path.parent.mkdir(exist_ok=True)
     record = {
-        "problem": _problem(error).as_json(),
+        "problem": problem_of(error).as_json(),
         "message": f"{type(error).__name__}: {error}".splitlines()[0],
         "traceback": "".join(traceback.format_exception(error)),
         "time": time.time(),
@@ -53,12 +63,17 @@ def _record(error: Exception, path: Path) -> None:
     write_whole(path, json.dumps(record))
 
 
-def _problem(error: Exception) -> Problem:
+def problem_of(error: Exception) -> Problem:
+    """What an exception that ends a rank stands for."""
     if isinstance(error, SpecError):
         return error.problems[0]
     reason = (str(error) or type(error).__name__).splitlines()[0]
     if isinstance(error, torch.OutOfMemoryError | MemoryError):
         return Problem("training.out_of_memory", type(error).__name__, "", {"reason": reason})
+    if isinstance(error, RuntimeError) and LOST_PEER.search(str(error)):
+        return Problem("training.peer_lost", f"rank {os.environ['RANK']}", "", {"reason": reason})
+    if isinstance(error, OSError) and error.errno in FULL_DISK:
+        return Problem("training.disk_full", str(error.filename or ""), "", {"reason": reason})
     return Problem("training.exception", type(error).__name__, "", {"reason": reason})
 
 

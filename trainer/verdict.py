@@ -16,6 +16,8 @@ from trainer.spec.run_directory import AttemptDirectory
 from trainer.torchrun import FAILURES
 
 UNEXPLAINED = "training.exception"
+PEER_LOST = "training.peer_lost"
+"""What a rank says when another is gone: a consequence as well."""
 ORDERLY_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 """What torchrun sends to the other ranks when one has failed: a consequence, never the cause."""
 
@@ -30,8 +32,8 @@ class RankError:
 
     @property
     def explained(self) -> bool:
-        """Whether the rank knew what was wrong. A lost peer, for one, looks like any other exception."""
-        return self.problem.code != UNEXPLAINED
+        """Whether the rank knew what was wrong."""
+        return self.problem.code not in (UNEXPLAINED, PEER_LOST)
 
 
 @dataclass(frozen=True)
@@ -82,13 +84,16 @@ def _failure(evidence: Evidence, when: float, step: int | None) -> Exit:
         return _killed(evidence, -killed.exit, killed.rank, when, step)
     if evidence.torchrun < 0:
         return _killed(evidence, -evidence.torchrun, None, when, step)
+    cause = next((error for error in evidence.errors if error.problem.code != PEER_LOST), None)
+    if cause:
+        return _exit("failed", when, step, code=1, problem=cause.problem, rank=cause.rank)
+    survivors = {error.rank for error in evidence.errors}
+    wordless = next((end for end in ends if end.rank not in survivors), None)
+    if wordless:
+        problem = Problem("end.rank_status", str(wordless.rank), str(wordless.exit))
+        return _exit("failed", when, step, code=wordless.exit, problem=problem, rank=wordless.rank)
     if evidence.errors:
-        first = evidence.errors[0]
-        return _exit("failed", when, step, code=1, problem=first.problem, rank=first.rank)
-    if ends:
-        end = ends[0]
-        problem = Problem("end.rank_status", str(end.rank), str(end.exit))
-        return _exit("failed", when, step, code=end.exit, problem=problem, rank=end.rank)
+        return _exit("failed", when, step, code=1, problem=evidence.errors[0].problem)
     problem = Problem("end.torchrun_status", "", str(evidence.torchrun))
     return _exit("failed", when, step, code=evidence.torchrun, problem=problem)
 

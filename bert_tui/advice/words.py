@@ -307,6 +307,15 @@ TEXTS: dict[str, Words] = {
         "A rank ran out of memory: {reason}",
         "Choose a smaller train.micro_batch or a larger tensor-parallel size, then resume.",
     ),
+    "training.disk_full": Words(
+        "The disk is full or your quota is spent: {reason}",
+        "Make room, for example by deleting old checkpoints, then resume.",
+    ),
+    "training.peer_lost": Words(
+        "{where} lost the connection to the other training processes: {reason}",
+        "The cause lies with another one: train.log in the attempt's folder has its last words. The run can be "
+        "resumed.",
+    ),
     "training.exception": Words(
         "Training stopped with an error ({where}): {reason}",
         "train.log and ranks/ in the attempt's folder have it all.",

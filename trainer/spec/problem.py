@@ -120,6 +120,8 @@ ENGLISH: dict[str, str] = {
     # training
     "training.not_finite": "{steps} steps in a row without finite loss and gradients: loss {value}, norm {grad_norm}",
     "training.out_of_memory": "{where}: out of memory: {reason}",
+    "training.disk_full": "{where}: the disk is full: {reason}",
+    "training.peer_lost": "{where} lost the connection to the other ranks: {reason}",
     "training.exception": "{where}: {reason}",
     # devices
     "gpu.none": "{where}: GPUs are wanted, but {reason}",
