@@ -99,9 +99,10 @@ class RunWatcher:
         try:
             if not self._facts_are_final and self._attempt.preset.exists():
                 self._facts_are_final = True
-                self._facts = _facts(self.run, read_resolved(self._attempt.preset)[0])
+                preset, resolved = read_resolved(self._attempt.preset)
+                self._facts = _facts(self.run, preset, uses_gpus=resolved.device == "cuda")
             elif self._facts == RunFacts() and self.run.request.exists():
-                self._facts = _facts(self.run, read_preset(self.run.request, find_preset))
+                self._facts = _facts(self.run, read_preset(self.run.request, find_preset), uses_gpus=False)
         except (SpecError, OSError):
             self._facts_are_final = True  # damaged by somebody; the run itself can be watched all the same
         return self._facts
@@ -129,9 +130,9 @@ class RunWatcher:
         return time.monotonic() - self._moved_at
 
 
-def _facts(run: RunDirectory, preset: Preset) -> RunFacts:
+def _facts(run: RunDirectory, preset: Preset, *, uses_gpus: bool) -> RunFacts:
     board = tensorboard_folder(run, preset) if preset.logs.tensorboard_path else None
-    return RunFacts(preset.launch.launcher, preset.train.steps, board)
+    return RunFacts(preset.launch.launcher, preset.train.steps, uses_gpus, board)
 
 
 def _is_here(view: RunView) -> bool:

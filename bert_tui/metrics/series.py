@@ -7,6 +7,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
 
+LARGEST = 1e12
+"""Axes reach no further; what lies beyond is drawn at the edge."""
+
 
 class Bin(NamedTuple):
     """A stretch of steps: the lowest, the highest and the mean value in it, all NaN where none was finite."""
@@ -81,7 +84,8 @@ def fit_axis(extents: Iterable[tuple[float, float]], before: Axis | None = None)
     found = list(extents)
     if not found:
         return None
-    low, high = min(low for low, _ in found), max(high for _, high in found)
+    low = max(-LARGEST, min(low for low, _ in found))
+    high = min(LARGEST, max(high for _, high in found))
     if before and before.low <= low and high <= before.high and high - low >= 0.4 * (before.high - before.low):
         return before
     if before and before.low <= low and high <= before.high and before.tick <= _tick(low, high):
@@ -119,4 +123,4 @@ def _tick(low: float, high: float) -> float:
     """A round distance (1, 2 or 5 times a power of ten) that fits about four times between the two values."""
     span = max(high - low, 1e-3 * max(abs(low), abs(high)), 1e-9)
     power = 10.0 ** math.floor(math.log10(span / 4))
-    return next((factor * power for factor in (1.0, 2.0, 5.0) if factor * power >= span / 4), 10.0 * power)
+    return next((factor * power for factor in (1.0, 2.0, 5.0) if factor * power >= 0.999 * span / 4), 10.0 * power)

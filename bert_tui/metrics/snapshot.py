@@ -17,6 +17,7 @@ class RunFacts:
 
     launcher: str = ""
     total_steps: int | None = None
+    uses_gpus: bool = False
     tensorboard: Path | None = None
     """The run's own folder of event files."""
 

@@ -56,13 +56,15 @@ class _Teller:
             self.stage(snapshot)
         if progress is None:
             return
-        self._tell_step(progress, ended=not snapshot.view.state.active)
-        if progress.validation is not None and progress.validation.step != self._validated:
-            self._validated = progress.validation.step
-            self.validation(progress, progress.validation)
+        validation = progress.validation
+        validated = validation is not None and validation.step != self._validated
+        self._tell_step(progress, at_once=validated or not snapshot.view.state.active)
+        if validation is not None and validated:
+            self._validated = validation.step
+            self.validation(progress, validation)
 
-    def _tell_step(self, progress: Progress, *, ended: bool) -> None:
-        due = ended or time.monotonic() >= self._next_step_line
+    def _tell_step(self, progress: Progress, *, at_once: bool) -> None:
+        due = at_once or time.monotonic() >= self._next_step_line
         if progress.step > 0 and progress.step != self._step and due:
             self._step = progress.step
             self._next_step_line = time.monotonic() + STEP_LINE_SECONDS

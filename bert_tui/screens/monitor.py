@@ -148,7 +148,6 @@ class MonitorScreen(Screen[None]):
     def on_mount(self) -> None:
         """Begins to look."""
         self.set_class(glyphs().ascii_only, "-ascii")
-        self.query_one("#devices").border_title = "devices"
         self.query_one("#log").border_title = "log"
         self.query_one(RunHeader).show_rows([((self.run.id, "title"),), (("  looking at the run", "muted"),)])
         self._watch.start()
@@ -204,8 +203,9 @@ class MonitorScreen(Screen[None]):
             return
         header.show(self.run.id, snapshot, self._trouble)
         self._show_curves(snapshot)
-        wants_gpus = bool(snapshot.view.progress and snapshot.view.progress.device not in ("", "cpu"))
-        self.query_one(DeviceTable).show(snapshot.nodes, uses_gpus=wants_gpus)
+        ended = not snapshot.view.state.active and snapshot.nodes and snapshot.nodes[0].recorded
+        self.query_one("#devices").border_title = "devices, as last read" if ended else "devices"
+        self.query_one(DeviceTable).show(snapshot.nodes, uses_gpus=snapshot.facts.uses_gpus)
         self.query_one("#log").border_title = snapshot.log.path.name
         self._share_height(snapshot)
         self.query_one("#log LogView", LogView).show(snapshot.log)

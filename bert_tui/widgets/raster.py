@@ -89,13 +89,17 @@ class Raster:
                 piece = []
             elif 0 <= position <= 1:
                 column = round(position * (self._columns * DOTS_WIDE - 1))
-                low, high, mean = (self._y.position(value) for value in (item.low, item.high, item.mean))
+                low, high, mean = (self._height(value) for value in (item.low, item.high, item.mean))
                 span = Span(column, low, high, mean)
                 if piece and piece[-1].column == column:
                     span = _merged(piece.pop(), span)
                 piece.append(span)
         if piece:
             yield piece
+
+    def _height(self, value: float) -> float:
+        """The position of a value, just outside where it lies far outside."""
+        return min(1.1, max(-0.1, self._y.position(value)))
 
     def _dot(self, column: int, dot: int, name: str) -> None:
         row = dot // DOTS_HIGH
