@@ -129,11 +129,12 @@ def test_other_data_is_refused(folder: Path) -> None:
     assert _problem(write_attempt(folder, 2, other), other).code == "checkpoint.other_data"
 
 
-def test_a_damaged_checkpoint_is_named(folder: Path) -> None:
+@pytest.mark.parametrize("file", ["__0_0.distcp", ".metadata", "progress.json"])
+def test_a_damaged_checkpoint_is_named(folder: Path, file: str) -> None:
     preset = small_preset(folder, train__steps=2, train__decay=4)
     attempt = _trained(folder, 1, preset)
     (saved,) = complete_checkpoints(attempt.run.checkpoints)
-    (saved.path / "__0_0.distcp").write_bytes(b"torn")
+    (saved.path / file).write_bytes(b"torn")
     problem = _problem(write_attempt(folder, 2, replace(preset, train__steps=4)), preset)
     assert problem.code == "checkpoint.unreadable"
     assert str(saved.path) in problem.where
