@@ -41,7 +41,7 @@ class Ranks:
     @property
     def data_size(self) -> int:
         """How many shares there are."""
-        return self.mesh["data"].size()
+        return self.mesh.size(0)
 
     @property
     def data_group(self) -> dist.ProcessGroup:
@@ -56,7 +56,7 @@ class Ranks:
     @property
     def tensor_size(self) -> int:
         """How many slices there are."""
-        return self.mesh["tensor"].size()
+        return self.mesh.size(1)
 
     @property
     def tensor_group(self) -> dist.ProcessGroup:
@@ -88,5 +88,5 @@ def _device(device_type: str) -> torch.device:
     if index >= found:
         wanted = int(os.environ["LOCAL_WORLD_SIZE"])
         raise EnvironmentRefused(Problem("layout.devices", device_type, str(wanted), {"devices": found}))
-    torch.accelerator.set_device_index(index)
+    torch.get_device_module(device_type).set_device(index)
     return torch.device(device_type, index)
