@@ -52,6 +52,9 @@ class Reporter:
     def saved(self, step: int, seconds: float) -> None:
         """A checkpoint is complete."""
 
+    def not_saved(self, step: int) -> None:
+        """A checkpoint was due, but the last updates were left out because nothing was finite."""
+
     def wishes(self) -> Wishes:
         """What the operator asked for since this was last asked."""
         return Wishes()

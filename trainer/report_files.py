@@ -81,6 +81,10 @@ class FileReporter(Reporter):
             self._saving = False
         self._work.put(lambda: self._files.checkpoint(step, seconds))
 
+    def not_saved(self, step: int) -> None:
+        """Said in the log."""
+        self._work.put(lambda: _say(f"no checkpoint of iteration {step}: its loss or gradients are not finite"))
+
     def wishes(self) -> Wishes:
         """Each request for a checkpoint is told once, the one to stop from then on."""
         if self._failure is not None:

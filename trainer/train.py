@@ -63,13 +63,13 @@ class Training:
             self.unigram_loss = unigram_loss(dataset, preset.data.split, vocabulary, self.validation)
         self.position = Position()
         self.saved_step: int | None = None
+        self.last_result: PendingResult | None = None
 
     def run(self) -> None:
         """Batch, forward and backward, clip, step, report."""
         train, last = self.preset.train, self._last_step()
         self._resume()
         self.reporter.phase("train")
-        previous: PendingResult | None = None
         for batch, header in self._batches():
             if header.wishes.save or header.wishes.stop:
                 self._save()
@@ -80,13 +80,13 @@ class Training:
             step = self.position.step
             result = self.learner.learn(step, batch.micro_batches, header.counts)
             self.reporter.stepped(StepReport(self.position, header.counts, learning_rate(train, step), began, result))
-            _stop_if_lost(previous)  # the step before: asking for this one would wait for the device
-            previous = result
+            _stop_if_lost(self.last_result)  # the step before: asking for this one would wait for the device
+            self.last_result = result
             if step % train.eval_every == 0 or step == last:
                 self._validate()
             if step % self.preset.checkpoint.every == 0 or step == last:
                 self._save()
-        _stop_if_lost(previous)
+        _stop_if_lost(self.last_result)
         self.reporter.phase("end")
 
     def _last_step(self) -> int:
@@ -147,6 +147,10 @@ class Training:
 
     def _save(self) -> None:
         if self.saved_step == self.position.step:
+            return
+        if self.last_result is not None and self.last_result.wait().bad_in_row:
+            # These weights may be past repair, and would take the place of a checkpoint that is not.
+            self.reporter.not_saved(self.position.step)
             return
         self.reporter.phase("save")
         began = time.monotonic()

@@ -107,12 +107,17 @@ def _problem(attempt: AttemptDirectory, preset: Preset) -> Problem:
 def test_a_loss_that_stays_nan_ends_the_run(folder: Path) -> None:
     # With these two, decay multiplies the weights by -8 a step, until they are infinite.
     preset = small_preset(folder, train__learning_rate=9.0, train__weight_decay=1.0)
-    preset = replace(preset, train__steps=1000, train__decay=1000, train__warmup=0)
+    preset = replace(preset, train__steps=1000, train__decay=1000, train__warmup=0, checkpoint__every=1)
     attempt = write_attempt(folder, 1, preset)
     assert _problem(attempt, preset).code == "training.not_finite"
     progress = read_record(Progress, attempt.progress)
     assert progress is not None
     assert progress.skipped_steps >= 20
+    # A resume at a lower rate can go on from them: none is of a step that was left out.
+    finite = {row["step"] for row in metrics(attempt.run) if not row["skipped"]}
+    saved = {checkpoint.step for checkpoint in complete_checkpoints(attempt.run.checkpoints)}
+    assert saved
+    assert saved <= finite
 
 
 def test_a_checkpoint_that_was_announced_must_be_there(folder: Path) -> None:
