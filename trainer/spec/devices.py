@@ -42,10 +42,10 @@ class GpuList:
 
 
 def read_gpus() -> tuple[tuple[GpuReading, ...], str]:
-    """Every GPU now, and why there is none in words ("" where all went well). A GPU that fails alone is left out, and
-    the reason names it."""
+    """Every GPU now, and why there is none in words ("" where all went well; that a machine has no driver at all is
+    no trouble either). A GPU that fails alone is left out, and the reason names it."""
     facts = _ask(lambda nvml, device, index: _reading(nvml, device, index))
-    return tuple(facts.items), facts.reason
+    return tuple(facts.items), "" if facts.trouble == "no-driver" else facts.reason
 
 
 def list_gpus() -> GpuList:
