@@ -103,10 +103,11 @@ class ModelPage(WizardPage):
     @on(Input.Changed)
     def _typed(self, event: Input.Changed) -> None:
         name = getattr(event.input, "field", "")
-        if name not in KNOBS or event.value == self._value(name):
+        typed = event.input.value  # the event tells of an earlier one where keys come faster than they are answered
+        if name not in KNOBS or typed == self._value(name):
             return
         if not self._problem(name):
-            changed = edit.set_field(self.session.preset, name, event.value, self.session.answers.size)
+            changed = edit.set_field(self.session.preset, name, typed, self.session.answers.size)
             self.session.change(defaults.with_possible_tensor(changed, self.session.known_machine))
         self._show_effect()
 

@@ -6,7 +6,7 @@ import threading
 from pathlib import Path
 
 import pytest
-from textual.widgets import Footer, Static
+from textual.widgets import Footer, Input, Static
 
 from bert_tui import presets
 from bert_tui.checks.check import Check
@@ -69,6 +69,19 @@ async def test_going_back_and_forward_keeps_what_was_answered() -> None:
         assert app.screen.query_one("#sizes", ChoiceList).value == "bert-base"
         assert app.session.preset.train.steps == 500
         assert app.session.preset.train.warmup == round(9900 * 500 / 1_000_000)
+
+
+async def test_a_number_typed_faster_than_it_is_answered_is_judged_whole() -> None:
+    app = laptop_app()
+    async with app.run_test(size=SIZE) as pilot:
+        await settled(pilot)
+        app.show_page("model")
+        await reach(pilot, "ModelPage")
+        length = app.screen.query_one("#knob-model-sequence_length", Input)
+        for typed in ("5", "512"):
+            length.value = typed
+        await pilot.pause()
+        assert app.session.preset.model.sequence_length == 512
 
 
 async def test_a_killed_terminal_costs_no_answer() -> None:
