@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -34,7 +35,8 @@ def link_run(run: RunDirectory) -> None:
 
 
 def find_runs(roots: Iterable[Path] = ()) -> list[RunDirectory]:
-    """Every run that can be found, newest first. Links into folders that are not mounted now are passed over."""
+    """Every run that can be found and read, newest first. Links into folders that are not mounted now are passed over,
+    and other people's runs."""
     candidates = [*_linked(), *labelled_runs(), *(found for root in roots for found in _inside(root))]
     known = {path.resolve(): RunDirectory(path) for path in reversed(candidates) if _is_run(path)}
     return sorted(known.values(), key=lambda run: run.id, reverse=True)
@@ -82,7 +84,8 @@ def _inside(root: Path) -> list[Path]:
 
 
 def _is_run(path: Path) -> bool:
+    """Whether it is a run directory, and ours to read: containers are labelled with everybody's."""
     try:
-        return RUN_ID.fullmatch(path.name) is not None and path.is_dir()
+        return RUN_ID.fullmatch(path.name) is not None and path.is_dir() and os.access(path, os.R_OK | os.X_OK)
     except OSError:  # a stale network mount, a folder above it that may not be entered
         return False

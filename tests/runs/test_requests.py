@@ -13,7 +13,7 @@ from bert_tui.runs.control import kill_run, request_checkpoint, request_stop
 from bert_tui.runs.create import create_run, resume_run
 from bert_tui.runs.end import settle
 from bert_tui.runs.prepare import PreparedData, prepare_code, prepare_data, prepare_index
-from bert_tui.runs.registry import find_runs
+from bert_tui.runs.registry import find_runs, link_run
 from bert_tui.runs.state import RunState, state_of
 from tests.runs.tiny import over, tiny_plan, wait_for
 from tests.staged_run import StagedRun
@@ -77,6 +77,15 @@ def test_a_folder_that_cannot_be_written_is_refused_before_anything_starts(tmp_p
     assert refused.value.problems[0].code == "run.unwritable"
     assert "Not a directory" in refused.value.problems[0].english
     assert find_runs() == []
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+def test_runs_of_other_people_are_passed_over(run: RunDirectory) -> None:
+    link_run(run)
+    assert [found.id for found in find_runs()] == [run.id]
+    run.path.chmod(0o000)
+    assert find_runs() == []
+    run.path.chmod(0o700)
 
 
 def test_a_plan_with_problems_starts_nothing(tmp_path: Path) -> None:
