@@ -76,15 +76,15 @@ def test_a_folder_that_cannot_be_written_is_refused_before_anything_starts(tmp_p
         create_run(tiny_plan(tmp_path / "file"))
     assert refused.value.problems[0].code == "run.unwritable"
     assert "Not a directory" in refused.value.problems[0].english
-    assert find_runs() == []
+    assert not [found for found in find_runs() if found.path.is_relative_to(tmp_path)]
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
 def test_runs_of_other_people_are_passed_over(run: RunDirectory) -> None:
     link_run(run)
-    assert [found.id for found in find_runs()] == [run.id]
+    assert run.path in [found.path for found in find_runs()]
     run.path.chmod(0o000)
-    assert find_runs() == []
+    assert run.path not in [found.path for found in find_runs()]
     run.path.chmod(0o700)
 
 
