@@ -472,7 +472,12 @@ TEXTS: dict[str, Words] = {
 
 
 def describe(problem: Problem) -> Words:
-    """The texts of a problem, filled in."""
+    """The texts of a problem, filled in; fit for a terminal whatever its facts are."""
     words = TEXTS[problem.code]
     facts = {"where": problem.where, "value": problem.value, **problem.params}
-    return Words(words.what.format(**facts), words.remedy.format(**facts))
+    shown = {name: _printable(str(fact)) for name, fact in facts.items()}
+    return Words(words.what.format(**shown), words.remedy.format(**shown))
+
+
+def _printable(text: str) -> str:
+    return "".join(char if char.isprintable() else " " for char in text)

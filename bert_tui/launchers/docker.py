@@ -110,6 +110,8 @@ class DockerLauncher:
 
     def probe(self, handle: Handle) -> Probe:
         """Whether the container runs. One that is not there any more has exited."""
+        if not all(isinstance(handle.get(name), str) for name in ("host", "engine", "container")):
+            return Unknown("launch.json names no container")
         if handle["host"] != socket.gethostname():
             return Unknown(f"it was started on {handle['host']}")
         try:

@@ -190,8 +190,15 @@ class Problem:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Problem:
-        """Inverse of :meth:`as_json`."""
-        return cls(data["code"], data["where"], data["value"], data["params"])
+        """Inverse of :meth:`as_json`.
+
+        Raises:
+            KeyError, TypeError: it is no problem, or lacks a fact that its words tell.
+        """
+        problem = cls(data["code"], data["where"], data["value"], data["params"])
+        if not (isinstance(problem.where, str) and isinstance(problem.value, str) and problem.english):
+            raise TypeError(repr(data))
+        return problem
 
 
 class SpecError(Exception):

@@ -228,8 +228,10 @@ def to_json(record: Any) -> str:
 def from_json(kind: type[Record], text: str) -> Record | None:
     """The record in ``text``, or None if it holds no such record."""
     try:
-        return typing.cast(Record | None, _build(kind, json.loads(text)))
-    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        data = json.loads(text)
+        json.dumps(data, ensure_ascii=False).encode()  # half a surrogate pair could be neither shown nor written again
+        return typing.cast(Record | None, _build(kind, data))
+    except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError):
         return None
 
 
@@ -285,7 +287,8 @@ def _value(hint: Any, value: Any) -> Any:
     if dataclasses.is_dataclass(hint):
         return _build(hint, value)
     if hint is float:
-        return float(_require(isinstance(value, int | float) and not isinstance(value, bool), value))
+        number = float(_require(isinstance(value, int | float) and not isinstance(value, bool), value))
+        return _require(math.isfinite(number), number)
     return _require(isinstance(value, hint) and (hint is bool or not isinstance(value, bool)), value)
 
 
