@@ -20,7 +20,7 @@ comma := ,
 
 run: .venv/installed
 	@if [ -n "$(strip $(ARGS))" ]; then exec $(BIN)/bert-tui $(ARGS); \
-	elif [ -t 0 ] && [ -t 1 ]; then exec $(BIN)/bert-tui; \
+	elif [ -t 0 ] && [ -t 1 ]; then $(BIN)/bert-tui || case $$? in 3|5) ;; *) exit $$?;; esac; \
 	else exec $(BIN)/bert-tui run presets/bert-tiny.toml --plain; fi
 
 test: lint

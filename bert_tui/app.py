@@ -24,6 +24,7 @@ from bert_tui.checks.runner import Question, run_checks
 from bert_tui.deadline import within
 from bert_tui.exit_status import ExitStatus, status_of_run
 from bert_tui.frame_diff import FrameDifference
+from bert_tui.invocation import program
 from bert_tui.machine import Machine, read_machine
 from bert_tui.plan import Plan
 from bert_tui.screens.welcome import LiveRun, WelcomePage
@@ -255,7 +256,7 @@ class BertTui(FrameDifference, App[int]):
             self.exit(ExitStatus.FINISHED)
             return
         status = await asyncio.to_thread(exit_status, self._watched)
-        goes_on = f"The run goes on. See it again: bert-tui attach {self._watched.id}"
+        goes_on = f"The run goes on. See it again: {program()} attach {self._watched.id}"
         self.exit(status, message=goes_on if status is ExitStatus.DETACHED else None)
 
     def _end_by_signal(self, number: signal.Signals) -> None:

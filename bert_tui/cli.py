@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from bert_tui import __version__, diagnostics
 from bert_tui.checks.check import answer_lines
 from bert_tui.exit_status import ExitStatus
+from bert_tui.invocation import program
 from trainer.spec.problem import PresetError, SpecError
 
 if TYPE_CHECKING:
@@ -50,7 +51,9 @@ def main(arguments: Sequence[str]) -> int:
 def wizard(_options: argparse.Namespace) -> int:
     """``bert-tui``: the full-screen wizard."""
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
-        diagnostics.tell("there is no terminal here; use: bert-tui run PRESET --plain (bert-tui --help lists more)")
+        diagnostics.tell(
+            f"there is no terminal here; use: {program()} run PRESET --plain ({program()} --help lists more)"
+        )
         return ExitStatus.USAGE
     from bert_tui.app import run_app
 
@@ -136,7 +139,7 @@ def stop(options: argparse.Namespace) -> int:
         print(f"{found.id} was ended without a checkpoint of its last steps")
     else:
         request_stop(found)
-        print(f"{found.id} will save a checkpoint and end; see it with: bert-tui attach {found.id}")
+        print(f"{found.id} will save a checkpoint and end; see it with: {program()} attach {found.id}")
     return ExitStatus.FINISHED
 
 

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from bert_tui.exit_status import ExitStatus
+from bert_tui.invocation import program
 from bert_tui.metrics.sentences import duration
 from bert_tui.runs.end import settle_all
 from bert_tui.runs.registry import find_runs
@@ -20,9 +21,9 @@ def list_runs(roots: Iterable[Path], *, as_json: bool) -> int:
     if as_json:
         print(json.dumps([_facts(view) for view in views], ensure_ascii=False, indent=2))
     elif not views:
-        print("There are no runs yet. bert-tui opens the wizard; bert-tui run bert-tiny --plain starts a small one.")
+        print(f"There are no runs yet. {program()} opens the wizard; {program()} run bert-tiny --plain starts one.")
     else:
-        print(f"{'RUN':<38} {'STATE':<10} {'STEP':>16} {'LM LOSS':>8} {'LAST SIGN':>10}")
+        print(f"{'RUN':<33} {'STATE':<9} {'STEP':>17} {'LOSS':>7} {'UPDATED':>10}")
         for view in views:
             print(_line(view))
     return ExitStatus.FINISHED
@@ -33,7 +34,7 @@ def _line(view: RunView) -> str:
     step = f"{progress.step:,}/{progress.total_steps:,}" if progress else "-"
     loss = f"{progress.lm_loss:.4f}" if progress and progress.lm_loss is not None else "-"
     age = f"{duration(max(0.0, time.time() - progress.updated))}" if progress else "-"
-    return f"{view.run.id:<38} {view.state:<10} {step:>16} {loss:>8} {age:>10}"
+    return f"{view.run.id:<33} {view.state:<9} {step:>17} {loss:>7} {age:>10}"
 
 
 def _facts(view: RunView) -> dict[str, object]:

@@ -7,6 +7,7 @@ import time
 from typing import Any, TextIO
 
 from bert_tui.exit_status import ExitStatus, status_of_run
+from bert_tui.invocation import program
 from bert_tui.metrics.run_view import RunWatcher
 from bert_tui.metrics.sentences import duration, headline, remedy
 from bert_tui.metrics.snapshot import Snapshot
@@ -123,8 +124,8 @@ class _LineTeller(_Teller):
             self.write(_validation_line(progress.total_steps, progress.validation))
 
     def tell_detached(self) -> None:
-        self.write(f"\nThe run goes on. See it again: bert-tui attach {self.run.id}")
-        self.write(f"Stop it, with a checkpoint: bert-tui stop {self.run.id}")
+        self.write(f"\nThe run goes on. See it again: {program()} attach {self.run.id}")
+        self.write(f"Stop it, with a checkpoint: {program()} stop {self.run.id}")
 
 
 class _JsonTeller(_Teller):

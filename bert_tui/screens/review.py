@@ -12,6 +12,7 @@ from textual.widgets import Label, Static
 
 from bert_tui.checks.check import Check
 from bert_tui.checks.runner import Subject, run_checks
+from bert_tui.invocation import program
 from bert_tui.places import state_folder
 from bert_tui.plan import Plan, make_plan
 from bert_tui.screens.page import Obstacle, WizardPage
@@ -172,4 +173,4 @@ class ReviewPage(WizardPage):
 
     def _saved(self, saved: Saved | None) -> None:
         if saved is not None:
-            self.notice(f"Saved. Run it again with: bert-tui run {saved.path}")
+            self.notice(f"Saved. Run it again with: {program()} run {saved.path}")

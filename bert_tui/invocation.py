@@ -1,0 +1,18 @@
+"""How this program is called from the shell it was started in."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from pathlib import Path
+
+NAME = "bert-tui"
+
+
+def program() -> str:
+    """``bert-tui`` where the shell finds it, else the path of its script: what a line to type has to begin with."""
+    script = Path(sys.executable).with_name(NAME)
+    if shutil.which(NAME) or not script.exists():
+        return NAME
+    here = Path.cwd()
+    return str(script.relative_to(here)) if script.is_relative_to(here) else str(script)
