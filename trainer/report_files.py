@@ -200,15 +200,15 @@ class _Files:
     def validation(self, validation: Validation, seconds: float) -> None:
         self._validation_seconds = seconds
         self.change(validation=validation)
-        sop = math.nan if validation.sop_loss is None else validation.sop_loss
+        lm, sop = (math.nan if loss is None else loss for loss in (validation.lm_loss, validation.sop_loss))
         if self._last_row.get("step") == validation.step:
-            losses = {"lm_loss_validation": validation.lm_loss, "sop_loss_validation": sop}
+            losses = {"lm_loss_validation": lm, "sop_loss_validation": sop}
             self._metrics.append(self._last_row | losses)
         self._scalars(
             validation.step,
             {
-                scalar_tags.LM_LOSS_VALIDATION: validation.lm_loss,
-                scalar_tags.LM_PERPLEXITY_VALIDATION: math.exp(min(20.0, validation.lm_loss)),
+                scalar_tags.LM_LOSS_VALIDATION: lm,
+                scalar_tags.LM_PERPLEXITY_VALIDATION: math.exp(min(20.0, lm)),
                 scalar_tags.SOP_LOSS_VALIDATION: sop,
             },
         )
@@ -279,7 +279,9 @@ def _metrics_row(report: StepReport, result: StepResult, seconds: float) -> dict
 
 
 def _validation_line(validation: Validation) -> str:
-    parts = [f"validation loss at iteration {validation.step}", f"lm loss value: {validation.lm_loss:.6E}"]
+    parts = [f"validation loss at iteration {validation.step}"]
+    if validation.lm_loss is not None:
+        parts.append(f"lm loss value: {validation.lm_loss:.6E}")
     if validation.unigram_loss is not None:
         parts.append(f"by frequency alone: {validation.unigram_loss:.6E}")
     if validation.sop_loss is not None:

@@ -170,7 +170,7 @@ def _steps_done(snapshot: Snapshot) -> str:
 
 
 def _validation(progress: Progress | None) -> str:
-    if progress is None or progress.validation is None:
+    if progress is None or progress.validation is None or progress.validation.lm_loss is None:
         return ""
     return f"; validation loss {progress.validation.lm_loss:.3f}"
 

@@ -118,7 +118,7 @@ def _validation_row(snapshot: Snapshot, progress: Progress) -> Row:
     validation = progress.validation
     if validation is None:
         return (("  no validation yet", "muted"),)
-    row = _named_numbers([(f"validation at step {validation.step:,}:", f"{validation.lm_loss:.3f}")])
+    row = _named_numbers([(f"validation at step {validation.step:,}:", _loss(validation.lm_loss, progress))])
     if validation.unigram_loss is None:
         return row
     return (*row, *_named_numbers([("guessing by word frequency:", f"{validation.unigram_loss:.2f}")]))

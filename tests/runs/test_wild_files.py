@@ -6,9 +6,11 @@ import contextlib
 import copy
 import io
 import json
+import math
 import os
 import socket
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -21,7 +23,7 @@ from bert_tui.plain.listing import list_runs
 from bert_tui.runs.state import state_of
 from tests.staged_run import StagedRun
 from trainer.spec.problem import Problem
-from trainer.spec.records import Launch, to_json
+from trainer.spec.records import Launch, Progress, Validation, from_json, read_record, to_json
 
 pytestmark = pytest.mark.filterwarnings("error::pytest.PytestUnhandledThreadExceptionWarning")
 
@@ -115,6 +117,14 @@ def test_any_handle(staged: StagedRun, launcher: str, data: st.DataObject) -> No
     handle |= {"launcher": launcher} | data.draw(st.fixed_dictionaries({}, optional={"host": st.sampled_from(HOSTS)}))
     launch = Launch(1, launcher, "here", "boot", staged.now, handle, "true")
     look_at(staged, {"attempts/001/launch.json": to_json(launch).encode("utf-8", "surrogatepass")})
+
+
+def test_a_validation_that_was_no_number_hides_nothing(staged: StagedRun) -> None:
+    progress = read_record(Progress, staged.attempt.progress)
+    assert progress is not None
+    broken = replace(progress, validation=Validation(2, math.nan, math.nan, 6.0))
+    assert from_json(Progress, to_json(broken)) == replace(progress, validation=Validation(2, None, None, 6.0))
+    look_at(staged, {"attempts/001/progress.json": to_json(broken).encode()})
 
 
 def records_of(staged: StagedRun) -> dict[str, dict[str, Any]]:

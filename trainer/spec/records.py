@@ -109,7 +109,8 @@ class Validation:
     """The last validation. Losses are nats a token or a pair."""
 
     step: int
-    lm_loss: float
+    lm_loss: float | None
+    """None where it was no finite number."""
     sop_loss: float | None
     unigram_loss: float | None
     """What guessing by the frequency of pieces in the training text gives on the same targets."""
