@@ -74,8 +74,8 @@ def resume_run(
     overrides = tuple(overrides)
     _refuse_fixed(overrides)
     last = _refuse_busy(run)
-    base = _last_request(run, last)
-    preset = _overridden(preset_file.from_tables(base.preset, str(last.request)), overrides)
+    base = _last_request(run)
+    preset = _overridden(preset_file.from_tables(base.preset, str(run.path)), overrides)
     _refuse_done(run, preset)
     plan = make_plan(preset, base.preset_name, machine or read_machine())
     if plan.problems:
@@ -164,10 +164,12 @@ def _refuse_busy(run: RunDirectory) -> AttemptDirectory:
     return view.attempt
 
 
-def _last_request(run: RunDirectory, last: AttemptDirectory) -> Request:
-    request = read_record(Request, last.request)
+def _last_request(run: RunDirectory) -> Request:
+    """Of the last attempt that has one: who asks may be killed between making the folder and writing the request."""
+    requests = (read_record(Request, attempt.request) for attempt in reversed(list(run.attempts())))
+    request = next((request for request in requests if request is not None), None)
     if request is None:
-        raise RunError(Problem("run.unreadable", str(last.request), "", {"reason": "no request"}))
+        raise RunError(Problem("run.unreadable", str(run.attempt(1).request), "", {"reason": "no request"}))
     return request
 
 

@@ -22,7 +22,7 @@ from trainer.spec import preset_file
 from trainer.spec.indexed_dataset import IndexedDatasetWriter
 from trainer.spec.preset import Preset, replace
 from trainer.spec.problem import DatasetError, PresetError, RunError, VocabularyError
-from trainer.spec.records import Exit, read_record
+from trainer.spec.records import Exit, Request, read_record
 from trainer.spec.resolved import Resolved
 from trainer.spec.run_directory import RunDirectory
 
@@ -142,6 +142,18 @@ def test_requests_are_files_that_anyone_with_the_right_can_make(tmp_path: Path) 
     assert staged.attempt.checkpoint_request.exists()
     request_stop(staged.directory)
     assert state_of(staged.directory).state is RunState.STOPPING
+
+
+def test_a_resume_that_was_killed_before_it_wrote_its_request_can_be_made_again(tmp_path: Path) -> None:
+    run = create_run(tiny_plan(tmp_path))
+    kill_run(run)
+    torn = run.attempt(2)
+    torn.path.mkdir()
+    os.utime(torn.path, (0, 0))
+    assert settle(state_of(run)).state is RunState.FAILED
+    assert resume_run(run).number == 3
+    assert read_record(Request, run.attempt(3).request) == read_record(Request, run.attempt(1).request)
+    kill_run(run)
 
 
 def test_an_end_that_nobody_wrote_is_recorded_once(tmp_path: Path) -> None:
