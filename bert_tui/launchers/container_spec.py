@@ -150,11 +150,18 @@ def memory_limit(total: int) -> int:
 
 
 def docker_run(spec: ContainerSpec) -> str:
-    """The ``docker run`` line that makes and starts the same container, quoted for a shell."""
-    return shlex.join(["docker", "run", *_options(spec), spec.image, *spec.command])
+    """The ``docker run`` command that makes and starts the same container: a line an option, quoted for a shell."""
+    lines = [["docker", "run"]]
+    for word in _options(spec):
+        if word.startswith("--"):
+            lines.append([])
+        lines[-1].append(word)
+    lines.append([spec.image, *spec.command])
+    return " \\\n  ".join(shlex.join(line) for line in lines)
 
 
 def _options(spec: ContainerSpec) -> Iterator[str]:
+    """Options and their values. Only options begin with dashes: values are names, numbers, paths and pairs."""
     yield "--detach"
     yield from ("--name", spec.name, "--hostname", spec.hostname, "--user", f"{spec.user[0]}:{spec.user[1]}")
     for group in spec.groups:

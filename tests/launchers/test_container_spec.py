@@ -123,7 +123,7 @@ SWITCHES = {"--detach", "--init", "--read-only"}
 
 @given(specs)
 def test_the_printed_line_read_back_holds_the_same_facts(spec: ContainerSpec) -> None:
-    docker, run, *arguments = shlex.split(docker_run(spec))
+    docker, run, *arguments = shlex.split(docker_run(spec).replace("\\\n", ""))
     options = defaultdict(list)
     while arguments[0] != spec.image:
         option = arguments.pop(0)
