@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -38,6 +39,8 @@ class StepResult:
     """The update was left out: loss or gradients were not finite."""
     bad_in_row: int
     """Such steps in a row, overflows that a smaller loss scale cures not counted."""
+    ready: float
+    """``time.monotonic()`` when the first who waited for it had it."""
 
 
 class PendingResult:
@@ -46,6 +49,7 @@ class PendingResult:
     def __init__(self, values: Tensor) -> None:
         self._values = values
         self._event: torch.Event | None = None
+        self._ready = time.monotonic()
         if values.device.type != "cpu":
             self._values = torch.empty_like(values, device="cpu", pin_memory=True).copy_(values, non_blocking=True)
             self._event = torch.Event(values.device)
@@ -53,10 +57,13 @@ class PendingResult:
 
     def wait(self) -> StepResult:
         """The result; waits for the device where it is not there yet."""
-        if self._event is not None:
-            self._event.synchronize()
+        event = self._event
+        if event is not None:
+            event.synchronize()
+            self._ready = time.monotonic()
+            self._event = None  # last, because the loop and the reporter's thread both wait
         lm, sop, norm, scale, skipped, bad = self._values.tolist()
-        return StepResult(lm, sop, norm, scale, bool(skipped), int(bad))
+        return StepResult(lm, sop, norm, scale, bool(skipped), int(bad), self._ready)
 
 
 @dataclass(frozen=True)

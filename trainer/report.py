@@ -22,7 +22,7 @@ class StepReport:
     counts: Counts
     learning_rate: float
     began: float
-    """``time.monotonic()``."""
+    """``time.monotonic()`` when the loop turned to this step."""
     result: PendingResult
 
 

@@ -166,9 +166,9 @@ class _Files:
 
     def step(self, report: StepReport) -> None:
         result = report.result.wait()
-        ready = time.monotonic()
-        seconds = ready - max(report.began, self._last_ready)
-        self._last_ready = ready
+        # Not the clock of this thread: a slow disk holds up the thread, but not the training.
+        seconds = result.ready - max(report.began, self._last_ready)
+        self._last_ready = result.ready
         self._recent.append((seconds, report.counts.tokens))
         position = report.position
         self.change(
@@ -193,8 +193,8 @@ class _Files:
                 scalar_tags.TOKENS_PER_SECOND: report.counts.tokens / seconds,
             },
         )
-        if ready - self._last_line >= LINE_EVERY or position.step == self._steps:
-            self._last_line = ready
+        if result.ready - self._last_line >= LINE_EVERY or position.step == self._steps:
+            self._last_line = result.ready
             _say(self._step_line(result))
 
     def validation(self, validation: Validation, seconds: float) -> None:
@@ -303,7 +303,8 @@ def _peak_memory(device: torch.device) -> int:
 
 def _device_words(device: torch.device) -> str:
     if device.type == "cpu":
-        return f"CPU, {torch.get_num_threads()} threads a rank"
+        threads = torch.get_num_threads()
+        return f"CPU, {threads} thread{'' if threads == 1 else 's'} a rank"
     return str(torch.get_device_module(device).get_device_name(device))
 
 

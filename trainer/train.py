@@ -70,12 +70,13 @@ class Training:
         train, last = self.preset.train, self._last_step()
         self._resume()
         self.reporter.phase("train")
+        began = time.monotonic()  # a step's time counts its wait for data and peers, but no validation and no save
         for batch, header in self._batches():
             if header.wishes.save or header.wishes.stop:
                 self._save()
+                began = time.monotonic()
             if header.wishes.stop:
                 break
-            began = time.monotonic()
             self._advance(header)
             step = self.position.step
             result = self.learner.learn(step, batch.micro_batches, header.counts)
@@ -86,6 +87,7 @@ class Training:
                 self._validate()
             if step % self.preset.checkpoint.every == 0 or step == last:
                 self._save()
+            began = time.monotonic()
         _stop_if_lost(self.last_result)
         self.reporter.phase("end")
 

@@ -99,6 +99,22 @@ def test_progress_and_events_tell_of_the_run(folder: Path) -> None:
     assert {"sop loss", "learning-rate", "grad-norm", "loss-scale"} <= set(events.Tags()["scalars"])
 
 
+def test_the_steps_take_all_the_time_there_is(folder: Path) -> None:
+    # Rows of many short samples are slow to read and quick to learn from.
+    preset = small_preset(
+        folder,
+        model__layers=1,
+        model__hidden=8,
+        data__short_sequence_probability=1.0,
+        train__global_batch=256,
+        train__micro_batch=256,
+    )
+    preset = replace(preset, train__eval_every=1000, checkpoint__every=1000, train__steps=60, train__decay=60)
+    rows = metrics(_trained(folder, 1, preset).run)
+    passed = rows[-1]["time"] - rows[0]["time"]
+    assert sum(row["step_seconds"] for row in rows[1:]) == pytest.approx(passed, rel=0.1)
+
+
 def _problem(attempt: AttemptDirectory, preset: Preset) -> Problem:
     assert train(attempt, preset).returncode != 0
     return Problem.from_json(rank_error(attempt)["problem"])
