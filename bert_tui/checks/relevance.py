@@ -13,7 +13,7 @@ def judged(check: Check, preset: Preset) -> Check:
     if check.answer == "pass" or _needed(check.name, preset):
         return check
     reason = _reason(check.name)
-    return dataclasses.replace(check, answer="pass", seen=f"{check.seen}; {reason}", meaning="", repair="")
+    return dataclasses.replace(check, answer="pass", seen=f"{check.seen.rstrip('.')}; {reason}", meaning="", repair="")
 
 
 def _needed(name: str, preset: Preset) -> bool:

@@ -39,7 +39,7 @@ class EnvironmentPage(WizardPage):
         #body { overflow-y: hidden; }
         #lead { height: 1; }
         CheckList { height: 1fr; min-height: 4; }
-        #explained { height: 2; color: $muted; padding: 0 4; margin: 1 0; }
+        #explained { height: auto; min-height: 2; max-height: 4; color: $muted; padding: 0 4; margin: 1 0; }
         .row { height: auto; }
         .row Label { width: 12; }
         .row ChoiceList, .row LineInput { width: 1fr; }
@@ -99,8 +99,11 @@ class EnvironmentPage(WizardPage):
             image.value = "" if launch.image == "auto" else launch.image
 
     def _explain(self) -> None:
-        check = self.query_one(CheckList).current
-        self.query_one("#explained", Static).update(_explained(check) if check else "")
+        checks = self.query_one(CheckList)
+        check = checks.current
+        asked = self.session.checks.get(check.name) if check else None
+        text = _explained(check, asked, cut_off=checks.current_is_cut_off) if check and asked else ""
+        self.query_one("#explained", Static).update(text)
 
     def obstacles(self) -> Iterator[Obstacle]:
         """A launcher that cannot be used, and failed checks that the run needs."""
@@ -168,11 +171,12 @@ class EnvironmentPage(WizardPage):
         self.redraw()
 
 
-def _explained(check: Check) -> str:
-    """What an answer means, and what to type."""
-    return "\n".join(
-        part for part in (f"{check.title}: {check.meaning}" if check.meaning else "", check.repair) if part
-    )
+def _explained(check: Check, asked: Check, *, cut_off: bool) -> str:
+    """What an answer means, and what to type, also where what was asked for is not needed now; the whole answer where
+    its line is cut off and nothing follows from it."""
+    if not check.meaning and not asked.repair and not cut_off:
+        return ""
+    return "\n".join(part for part in (f"{check.title}: {check.meaning or check.seen}", asked.repair) if part)
 
 
 def _launcher_line(choice: choices.Choice) -> Line:

@@ -11,6 +11,8 @@ from textual.widget import Widget
 from textual.widgets import Static
 
 from bert_tui.plan import VARIABLES
+from bert_tui.screens.data import FIELDS
+from bert_tui.screens.model import KNOBS
 from trainer.spec import preset
 
 TOPICS: dict[str, tuple[str, str]] = {
@@ -33,7 +35,8 @@ TOPICS: dict[str, tuple[str, str]] = {
         "Which text",
         "The sample text is English documentation that comes with Python: enough to see that everything works. Your "
         "own files are a dataset in Megatron-LM's indexed format (a .bin and an .idx file) and the vocabulary it was "
-        "made with.",
+        "made with. Megatron-LM makes them from text: tools/preprocess_data.py with --tokenizer-type "
+        "BertWordPieceLowerCase and --split-sentences.",
     ),
     "parallel.tensor": (
         "Tensor-parallel size",
@@ -56,6 +59,12 @@ TOPICS: dict[str, tuple[str, str]] = {
         "The command",
         "Exactly what bert-tui will run. You may copy it (F6) and run it yourself.",
     ),
+    "review": (
+        "The last page",
+        "Nothing has been started yet. F3 starts what is described here. F6 copies the command, F7 keeps the answers "
+        "as a file, F2 goes back to change them. Page Down shows the rest of the command; RUN_ID in it is the name the "
+        "training gets when it starts.",
+    ),
     "preset-file": (
         "Preset files",
         "A preset is a text file that describes a training completely. Give any path; .toml is added where it is "
@@ -68,6 +77,8 @@ TOPICS: dict[str, tuple[str, str]] = {
     ),
 }
 """What is explained that is no single setting."""
+LABELS = {name: shown.label for name, shown in FIELDS.items()} | KNOBS | {"launch.image": "Image"}
+"""What settings are called on the pages."""
 
 
 def explanation(widget: Widget | None) -> tuple[str, str]:
@@ -79,8 +90,7 @@ def explanation(widget: Widget | None) -> tuple[str, str]:
     lines = [setting.help, f"Example: {setting.example}"]
     if variable := VARIABLES.get(topic):
         lines.append(f"Where the variable {variable} is set, it fills this field.")
-    heading = topic.partition(".")[2].replace("_", " ").capitalize()
-    return heading, "\n\n".join([*lines, f"In a preset file: {topic}"])
+    return LABELS[topic], "\n\n".join([*lines, f"In a preset file: {topic}"])
 
 
 def _upwards(widget: Widget | None) -> list[Widget]:

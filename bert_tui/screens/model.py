@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from decimal import Decimal
 
 from textual import on
 from textual.app import ComposeResult
@@ -125,7 +126,7 @@ class ModelPage(WizardPage):
         tokens = count(steps * train.global_batch * length)
         return (
             f"It reads up to {tokens} tokens. The learning rate rises for {train.warmup:,} steps, then falls to "
-            f"{train.min_learning_rate:g}."
+            f"{Decimal(f'{train.min_learning_rate:.3g}'):f}."
         )
 
 

@@ -54,8 +54,8 @@ class WizardPage(Screen[None]):
         #body { padding: 1 2 0 2; height: 1fr; max-width: 104; scrollbar-size-vertical: 1; background: $background; }
         #heading { text-style: bold; color: $strong; height: 1; }
         #lead { color: $muted; width: 1fr; height: auto; margin-bottom: 1; }
-        #bar { height: 1; padding: 0 2; max-width: 104; }
-        #notice { width: 1fr; height: 1; color: $muted; text-wrap: nowrap; text-overflow: ellipsis; }
+        #bar { height: auto; padding: 0 2; max-width: 104; }
+        #notice { width: 1fr; height: auto; min-height: 1; max-height: 4; color: $muted; }
         #notice.-problem { color: $error; }
         #bar Button { margin-left: 1; }
         #small { display: none; height: 1; background: $warning; color: $background; padding: 0 2; }

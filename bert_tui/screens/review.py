@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from textual.app import ComposeResult
+from textual.binding import Binding
 from textual.containers import Horizontal, VerticalScroll
 from textual.message import Message
 from textual.widgets import Label, Static
@@ -58,7 +59,7 @@ class Command(VerticalScroll, can_focus=True):
 class ReviewPage(WizardPage):
     """The plan in words, the command, and the last Enter."""
 
-    page = "review"
+    page = field = "review"
     heading = "This is what will happen"
     lead = ""
     next_label = "Start training"
@@ -67,6 +68,8 @@ class ReviewPage(WizardPage):
         ("f3", "next", "Start"),
         ("f6", "copy", "Copy command"),
         ("f7", "save", "Save preset"),
+        Binding("pageup", "turn_command(-1)", show=False),
+        Binding("pagedown", "turn_command(1)", show=False),
     ]
 
     DEFAULT_CSS = """
@@ -97,7 +100,7 @@ class ReviewPage(WizardPage):
         self._resolve()
         if self._plan is not None:
             yield from (Fact(sentence) for sentence in review.in_words(self._plan))
-        yield Static("The command that does it", id="command-title", markup=False)
+        yield Static("The command that does it (Page Down shows more)", id="command-title", markup=False)
         with Command(id="command"):
             yield Static(self._command, id="command-text", markup=False)
 
@@ -153,6 +156,11 @@ class ReviewPage(WizardPage):
         """Starts."""
         assert self._plan is not None
         self.wizard.launch(self._plan)
+
+    def action_turn_command(self, pages: int) -> None:
+        """Shows more of a long command, wherever the cursor is."""
+        command = self.query_one(Command)
+        command.scroll_relative(y=pages * command.size.height, animate=False)
 
     def action_copy(self) -> None:
         """To the terminal's clipboard (OSC 52), and to a file for terminals that have none."""

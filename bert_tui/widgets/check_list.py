@@ -49,6 +49,12 @@ class CheckList(OptionList):
         """The answer under the cursor."""
         return None if self.highlighted is None else self._checks.get(self._names[self.highlighted])
 
+    @property
+    def current_is_cut_off(self) -> bool:
+        """Whether the line under the cursor ends before its answer does."""
+        room = self.scrollable_content_region.width - len(" ok ") - TITLE_WIDTH - 1
+        return self.current is not None and len(self.current.seen) > room
+
     def show(self, check: Check) -> None:
         """Fills in an answer; nothing is drawn where it is already there."""
         if self._checks.get(check.name) == check:
