@@ -5,9 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
-import shutil
 import sys
-import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,10 +14,10 @@ from typing import Any
 from bert_tui.data.sample_text import sample_documents
 from bert_tui.data.sentences import split_sentences
 from trainer.spec.indexed_dataset import IndexedDatasetWriter
-from trainer.spec.run_directory import sync_directory
 from trainer.spec.sample_index import Report
 from trainer.spec.sizing import SAMPLE_VOCAB
 from trainer.spec.vocabulary import CONTINUATION, PAD, SPECIALS, read_vocabulary
+from trainer.spec.whole_folder import whole_folder
 
 FORMAT = 1
 """Counted up when the same Python would give another dataset; part of the folder's name."""
@@ -59,13 +57,8 @@ def build_sample_dataset(folder: Path, seed: int, vocab_size: int, report: Repor
     """
     if (folder / MANIFEST).is_file():
         return _read_manifest(folder)
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    beside = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
-    try:
+    with whole_folder(folder) as beside:
         _build(beside, seed, vocab_size, report)
-        _publish(beside, folder)
-    finally:
-        shutil.rmtree(beside, ignore_errors=True)
     return _read_manifest(folder)
 
 
@@ -161,15 +154,3 @@ def _write_text(path: Path, text: str) -> None:
 def _read_manifest(folder: Path) -> BuiltDataset:
     counts = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
     return BuiltDataset(prefix=folder / NAME, vocab_file=folder / "vocab.txt", **counts)
-
-
-def _publish(beside: Path, folder: Path) -> None:
-    """Renames; where somebody else was faster, theirs stays, which is the same to the byte."""
-    beside.chmod(0o755)
-    sync_directory(beside)
-    try:
-        beside.rename(folder)
-    except OSError:
-        if not (folder / MANIFEST).is_file():
-            raise
-    sync_directory(folder.parent)

@@ -12,8 +12,6 @@ import dataclasses
 import hashlib
 import json
 import os
-import shutil
-import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,8 +25,8 @@ from trainer.spec.indexed_dataset import IndexedDataset, dataset_paths
 from trainer.spec.packing import pack
 from trainer.spec.preset import Data
 from trainer.spec.problem import DatasetError, Problem
-from trainer.spec.run_directory import sync_directory
 from trainer.spec.split import SPLITS, Split, split_documents
+from trainer.spec.whole_folder import whole_folder
 
 FORMAT = 1
 META = "meta.json"
@@ -127,9 +125,7 @@ def build_index(dataset: IndexedDataset, data: Data, sequence_length: int, folde
     """
     if folder.exists():
         return SampleIndex.open(folder)
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    beside = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
-    try:
+    with whole_folder(folder) as beside:
         summaries = {}
         for split, documents in split_documents(data.split, dataset.document_count).items():
             pairs, rows, summaries[split] = _build_split(dataset, data, sequence_length, split, documents, report)
@@ -139,9 +135,6 @@ def build_index(dataset: IndexedDataset, data: Data, sequence_length: int, folde
             facts = {"documents": summaries["train"].documents}
             raise DatasetError(Problem("dataset.no_pairs", str(dataset.prefix), data.split, facts))
         _write_meta(beside / META, sequence_length, summaries)
-        _publish(beside, folder)
-    finally:
-        shutil.rmtree(beside, ignore_errors=True)
     return SampleIndex.open(folder)
 
 
@@ -243,15 +236,3 @@ def _write_meta(path: Path, sequence_length: int, summaries: dict[Split, SplitSu
         json.dump({"format": FORMAT, "sequence_length": sequence_length, "splits": splits}, file, indent=1)
         file.flush()
         os.fsync(file.fileno())
-
-
-def _publish(beside: Path, folder: Path) -> None:
-    """Renames; where somebody else was faster, theirs stays, which is the same to the byte."""
-    beside.chmod(0o755)
-    sync_directory(beside)
-    try:
-        beside.rename(folder)
-    except OSError:
-        if not (folder / META).is_file():
-            raise
-    sync_directory(folder.parent)
