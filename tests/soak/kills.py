@@ -15,6 +15,7 @@ from typing import Literal, TypeVar
 import numpy as np
 
 from bert_tui.launchers import launcher_named
+from bert_tui.launchers.protocol import Alive
 from bert_tui.processes import kill, started
 from bert_tui.runs.control import request_stop
 from bert_tui.runs.create import resume_run
@@ -198,8 +199,9 @@ class Campaign:
     def _aim_at_container(self) -> Callable[[], None]:
         attempt = self.run.latest()
         assert attempt is not None
-        launch = soon(self.run, lambda: read_record(Launch, attempt.launch))
-        return lambda: launcher_named("docker").kill(launch.handle)
+        launcher, launch = launcher_named("docker"), soon(self.run, lambda: read_record(Launch, attempt.launch))
+        soon(self.run, lambda: isinstance(launcher.probe(launch.handle), Alive))
+        return lambda: launcher.kill(launch.handle)
 
     def _find(self, victim: Victim) -> int | None:
         """The process of the running attempt, as soon as it is there."""
