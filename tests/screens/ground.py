@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Callable
 from typing import Any
 
+from textual.css.query import NoMatches
 from textual.pilot import Pilot
 
 from bert_tui.app import BertTui
@@ -99,6 +102,16 @@ async def settled(pilot: Pilot[int], seconds: float = 20.0) -> BertTui:
     assert app.session.settled
     await pilot.pause()
     return app
+
+
+async def until(pilot: Pilot[int], condition: Callable[[], bool], seconds: float = 10.0) -> None:
+    """Waits for what a slow machine needs time for. What is not mounted yet does not hold yet."""
+    for _ in range(int(seconds / 0.05)):
+        with contextlib.suppress(NoMatches):
+            if condition():
+                return
+        await pilot.pause(0.05)
+    assert condition()
 
 
 async def reach(pilot: Pilot[int], screen: str, seconds: float = 10.0) -> None:

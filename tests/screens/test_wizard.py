@@ -29,6 +29,7 @@ from tests.screens.ground import (
     real_app,
     server_app,
     settled,
+    until,
 )
 from tests.staged_run import StagedRun
 from trainer.spec.preset import replace
@@ -258,7 +259,8 @@ async def test_f1_explains_whatever_has_the_cursor_on_every_page() -> None:
         await settled(pilot)
         for page in ("welcome", "environment", "data", "model", "tensor", "review"):
             app.show_page(page)
-            await pilot.pause(0.3)
+            await until(pilot, lambda: bool(app.screen.query_one(Footer).children) and app.screen.focused is not None)
+            await pilot.pause(0.2)
             for _ in range(len(app.screen.focus_chain)):
                 await pilot.press("f1")
                 assert type(app.screen).__name__ == "HelpScreen"
@@ -317,7 +319,7 @@ async def test_a_last_look_holds_back_what_cannot_start() -> None:
         app.show_page("review")
         await reach(pilot, "ReviewPage")
         await pilot.press("enter")
-        await pilot.pause(0.3)
+        await until(pilot, lambda: str(app.screen.query_one("#notice", Static).render()).startswith("x Dataset"))
         assert type(app.screen).__name__ == "ReviewPage"
         assert str(app.screen.query_one("#notice", Static).render()) == "x Dataset: The file has gone. Bring it back."
 
@@ -341,7 +343,7 @@ async def test_the_footer_is_whole_at_80_columns(page: str) -> None:
     async with app.run_test(size=SIZE) as pilot:
         await settled(pilot)
         app.show_page(page)  # type: ignore[arg-type]
-        await pilot.pause(0.3)
+        await until(pilot, lambda: any(key.region.width for key in app.screen.query_one(Footer).children))
         keys = [key for key in app.screen.query_one(Footer).children if key.display]
         assert 0 < len(keys) <= 6
         assert keys[-1].region.right <= 80
@@ -353,7 +355,7 @@ async def test_a_window_of_60_by_18_asks_to_be_enlarged(page: str) -> None:
     async with app.run_test(size=(60, 18)) as pilot:
         await settled(pilot)
         app.show_page(page)  # type: ignore[arg-type]
-        await pilot.pause(0.3)
+        await until(pilot, lambda: app.screen.query_one("#small").display)
         small = app.screen.query_one("#small", Static)
         assert small.display
         assert "60 x 18" in str(small.render())
@@ -424,8 +426,7 @@ async def test_a_run_that_is_alive_is_offered_first_and_enter_watches_it(tmp_pat
     app = laptop_app(find_runs=lambda: ([LiveRun(run, "running")], 1))
     async with app.run_test(size=SIZE) as pilot:
         await settled(pilot)
-        await pilot.pause(0.3)
-        assert app.screen.query_one("#ways", ChoiceList).value == f"run:{run.id}"
+        await until(pilot, lambda: app.screen.query_one("#ways", ChoiceList).value == f"run:{run.id}")
         await pilot.press("enter")
         await reach(pilot, "MonitorScreen")
 
