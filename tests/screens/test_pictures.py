@@ -17,8 +17,8 @@ from trainer.spec.run_directory import RunDirectory
 
 SIZES = pytest.mark.parametrize("size", [(80, 24), (120, 40)], ids=["80x24", "120x40"])
 COMMAND = (
-    "env --chdir=/tmp/bert-tui/checkpoints/RUN_ID PYTHONPATH=/tmp/bert-tui/checkpoints/RUN_ID/code "
-    "PYTHONSAFEPATH=1 python3 -m trainer.supervise /tmp/bert-tui/checkpoints/RUN_ID/attempts/001"
+    "env --chdir=/var/tmp/bert-tui/checkpoints/RUN_ID PYTHONPATH=/var/tmp/bert-tui/checkpoints/RUN_ID/code "
+    "PYTHONSAFEPATH=1 python3 -m trainer.supervise /var/tmp/bert-tui/checkpoints/RUN_ID/attempts/001"
 )
 
 Compare = Callable[..., bool]
@@ -27,8 +27,8 @@ Compare = Callable[..., bool]
 @pytest.fixture(autouse=True)
 def known_folders(monkeypatch: pytest.MonkeyPatch) -> None:
     """The same on every machine, and writable on every machine."""
-    monkeypatch.setenv("CHECKPOINT_PATH", "/tmp/bert-tui/checkpoints")
-    monkeypatch.setenv("TENSORBOARD_LOGS_PATH", "/tmp/bert-tui/tensorboard")
+    monkeypatch.setenv("CHECKPOINT_PATH", "/var/tmp/bert-tui/checkpoints")
+    monkeypatch.setenv("TENSORBOARD_LOGS_PATH", "/var/tmp/bert-tui/tensorboard")
 
 
 def at(page: Page, *keys: str) -> Callable[[Pilot[int]], Any]:
