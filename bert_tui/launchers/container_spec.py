@@ -20,7 +20,7 @@ from pathlib import Path
 from bert_tui import __version__
 from bert_tui.launchers.protocol import Job
 from trainer.spec.problem import EnvironmentRefused, Problem
-from trainer.spec.run_directory import RunDirectory
+from trainer.spec.run_directory import AttemptDirectory, RunDirectory
 
 MIB, GIB = 2**20, 2**30
 
@@ -117,6 +117,11 @@ class ContainerSpec:
     stop_seconds: int
 
 
+def container_name(attempt: AttemptDirectory) -> str:
+    """An attempt has one container, and its name says whose it is."""
+    return f"{attempt.run.id}-{attempt.number:03d}"
+
+
 def container_spec(job: Job, caller: Caller, without_ulimits: Iterable[str] = ()) -> ContainerSpec:
     """The container for a job. ``without_ulimits`` names limits that the engine is known to refuse.
 
@@ -125,7 +130,7 @@ def container_spec(job: Job, caller: Caller, without_ulimits: Iterable[str] = ()
     """
     run = job.attempt.run
     return ContainerSpec(
-        name=f"{run.id}-{job.attempt.number:03d}",
+        name=container_name(job.attempt),
         image=job.image,
         command=("python3", "-m", "trainer.supervise", str(job.attempt.path)),
         hostname=caller.host,

@@ -22,6 +22,7 @@ from bert_tui.launchers.container_spec import (
     TMPFS,
     Caller,
     ContainerSpec,
+    container_name,
     container_spec,
     docker_run,
 )
@@ -147,6 +148,12 @@ class DockerLauncher:
             client = connect(handle["engine"], seconds=WORK_SECONDS)
             with _status_ignored(404):
                 client.remove_container(handle["container"], v=True)
+
+
+def unrecorded(attempt: AttemptDirectory) -> Handle:
+    """The handle of an attempt's container by its name alone, for a container whose making was not recorded."""
+    name = container_name(attempt)
+    return {"launcher": "docker", "host": socket.gethostname(), "engine": address(), "container": name, "name": name}
 
 
 def runs_by_label() -> list[Path]:

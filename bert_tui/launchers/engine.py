@@ -115,6 +115,8 @@ _MEANINGS: tuple[tuple[str, Callable[[re.Match[str]], Problem]], ...] = (
     (r"container name \"?/?([^\" ]+)\"? is already in use", lambda m: Problem("docker.name_taken", "", m.group(1))),
     (r"no such image: (\S+)", lambda m: Problem("docker.image_absent", "", m.group(1))),
     (r"bind source path does not exist: (\S+)", lambda m: Problem("docker.mount_absent", m.group(1))),
+    # A socket whose queue is full: whoever should answer does not.
+    (r"resource temporarily unavailable", lambda m: Problem("docker.silent", address())),
     (r"no space left on device", lambda m: Problem("docker.disk_full", "", m.string)),
     (
         r"(?:manifest|tag|repository|name).{0,80}(?:unknown|not found|does not exist)|pull access denied|unauthorized"

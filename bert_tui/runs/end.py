@@ -6,11 +6,11 @@ import time
 from collections.abc import Iterable
 
 from bert_tui.launchers import launcher_named
-from bert_tui.launchers.protocol import Exited
+from bert_tui.launchers.protocol import Exited, Handle
 from bert_tui.runs.registry import labelled_runs
 from bert_tui.runs.state import RunState, RunView, probe_handle, state_of
 from trainer.spec.problem import EnvironmentRefused
-from trainer.spec.records import Exit, to_json
+from trainer.spec.records import Exit, Request, read_record, to_json
 from trainer.spec.run_directory import write_once
 
 PATIENCE = 10.0
@@ -54,14 +54,25 @@ def _record_end(view: RunView) -> RunView:
 
 def _remove_container(view: RunView, patience: float) -> None:
     """Only one that has ended. Where it takes longer, whoever looks next removes it."""
-    if view.launch is None or view.launch.launcher == "local":
+    handle = view.launch.handle if view.launch else _unrecorded_container(view)
+    if handle is None or handle["launcher"] == "local":
         return
     until = time.monotonic() + patience
-    while not isinstance(probe_handle(view.launch.handle), Exited):
+    while not isinstance(probe_handle(handle), Exited):
         if time.monotonic() >= until:
             return
         time.sleep(0.1)
     try:
-        launcher_named(view.launch.launcher).remove(view.launch.handle)
+        launcher_named(handle["launcher"]).remove(handle)
     except EnvironmentRefused:
         return  # the engine does not answer or is not ours: the container stays, and its label still finds the run
+
+
+def _unrecorded_container(view: RunView) -> Handle | None:
+    """By its name: a starter killed between making a container and recording it leaves one that never ran."""
+    from bert_tui.launchers.docker import unrecorded
+
+    assert view.attempt is not None
+    request = read_record(Request, view.attempt.request)
+    launcher = request.preset.get("launch", {}).get("launcher") if request else None
+    return unrecorded(view.attempt) if launcher == "docker" else None

@@ -239,8 +239,8 @@ def test_telemetry_has_a_line_a_second(history: History) -> None:
     last = readings[-1]
     assert last is not None
     assert len(last.cores) == os.cpu_count()
-    assert last.run_memory is not None
-    assert last.run_memory > 100 << 20
+    # The last reading may be of a run whose ranks have gone.
+    assert max((reading.run_memory or 0) for reading in readings if reading is not None) > 100 << 20
     assert any(reading is not None and (reading.run_cpu or 0) > 20 for reading in readings)
 
 
