@@ -199,9 +199,14 @@ class Campaign:
     def _aim_at_container(self) -> Callable[[], None]:
         attempt = self.run.latest()
         assert attempt is not None
-        launcher, launch = launcher_named("docker"), soon(self.run, lambda: read_record(Launch, attempt.launch))
-        soon(self.run, lambda: isinstance(launcher.probe(launch.handle), Alive))
-        return lambda: launcher.kill(launch.handle)
+        launcher = launcher_named("docker")
+
+        def running() -> Launch | None:  # recorded anew where the engine refuses an ulimit: looked at each time
+            launch = read_record(Launch, attempt.launch)
+            return launch if launch and isinstance(launcher.probe(launch.handle), Alive) else None
+
+        handle = soon(self.run, running).handle
+        return lambda: launcher.kill(handle)
 
     def _find(self, victim: Victim) -> int | None:
         """The process of the running attempt, as soon as it is there."""

@@ -27,7 +27,7 @@ ROUNDS = int(os.environ.get("BERT_TUI_SOAK_ROUNDS", "40"))
 CONTAINER_ROUNDS = max(1, ROUNDS // 4)
 STEPS_A_ROUND = 15
 """More than an attempt makes before it is struck."""
-STEPS_A_CONTAINER = 120
+STEPS_A_CONTAINER = 60
 """The same, where the blow goes by way of the engine and takes some tenths of a second longer."""
 FEW_BLOWS = (
     Blow("start", "rank 1", 3, 2.0),
