@@ -7,6 +7,7 @@ appends; where two records name the same step, the later one counts.
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import struct
@@ -47,12 +48,13 @@ class Layout:
 
 
 class MetricsWriter:
-    """Appends records; opening cuts off a torn tail."""
+    """Appends records; opening cuts off a torn tail, and begins anew where even the header is torn."""
 
     def __init__(self, path: Path) -> None:
-        if not path.exists():
-            header = json.dumps({"columns": COLUMNS}).encode()
-            path.write_bytes(MAGIC + struct.pack("<I", len(header)) + header)
+        columns = json.dumps({"columns": COLUMNS}).encode()
+        header = MAGIC + struct.pack("<I", len(columns)) + columns
+        if not path.exists() or _is_torn(path, header):
+            path.write_bytes(header)
         layout = read_layout(path)
         if layout is None:
             raise ValueError(f"{path} is not a metrics file")
@@ -62,13 +64,26 @@ class MetricsWriter:
         self._file: BinaryIO = path.open("ab", buffering=0)
 
     def append(self, values: Mapping[str, float]) -> None:
-        """One record in one write; columns not given are NaN."""
+        """One record in one write; columns not given are NaN.
+
+        Raises:
+            OSError: the disk is full.
+        """
         row = [values.get(name, float("nan")) for name in self._columns]
-        self._file.write(struct.pack(f"<{len(row)}d", *row))
+        record = struct.pack(f"<{len(row)}d", *row)
+        if self._file.write(record) < len(record):  # what came after a part of a record could not be read
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), self._file.name)
 
     def close(self) -> None:
         """Ends the file."""
         self._file.close()
+
+
+def _is_torn(path: Path, header: bytes) -> bool:
+    """Whether the file ends within its header: its writer was killed, or the disk was full."""
+    with path.open("rb") as file:
+        seen = file.read(len(header))
+    return len(seen) < len(header) and header.startswith(seen)
 
 
 def read_layout(path: Path) -> Layout | None:
