@@ -26,9 +26,16 @@ class TrainLog:
         with self._lock:
             self._file.write(data)
             if self._file.tell() >= self._largest:
-                self._file.close()
-                self._path.replace(self._path.with_name(self._path.name + ".1"))
-                self._file = self._path.open("ab", buffering=0)
+                self._turn_over()
+
+    def _turn_over(self) -> None:
+        """Begins a new log. Where the disk has no room for one, the old one goes on and the next write tries again."""
+        beside = self._path.with_name(self._path.name + ".new")
+        fresh = beside.open("ab", buffering=0)
+        self._path.replace(self._path.with_name(self._path.name + ".1"))
+        beside.replace(self._path)
+        self._file.close()
+        self._file = fresh
 
     def copy(self, pipe: int) -> None:
         """Reads a pipe's descriptor to its end in a thread, and closes it."""

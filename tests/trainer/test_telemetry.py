@@ -61,6 +61,20 @@ def test_the_log_turns_over_when_it_is_full(tmp_path: Path) -> None:
     assert new.endswith(b"line 299\n") or old.endswith(b"line 299\n")
 
 
+def test_a_log_that_cannot_turn_over_goes_on(tmp_path: Path) -> None:
+    path = tmp_path / "train.log"
+    log = TrainLog(path, largest=10)
+    path.with_name("train.log.new").mkdir()  # nothing can be opened by this name, as on a full disk
+    read, write = os.pipe()
+    log.copy(read)
+    with os.fdopen(write, "wb", buffering=0) as pipe:
+        for _ in range(3):
+            pipe.write(b"x" * 20)
+            time.sleep(0.1)
+    log.drain()
+    assert path.read_bytes() == b"x" * 60
+
+
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
 def test_ranks_go_on_printing_when_the_disk_is_full() -> None:
     log = TrainLog(Path("/dev/full"))
