@@ -101,6 +101,8 @@ class FileReporter(Reporter):
         self._thread.join(timeout=CLOSING)
         if raise_failure and self._failure is not None:
             raise self._failure
+        if raise_failure and self._thread.is_alive():
+            raise TimeoutError(f"the run's files could not be written within {CLOSING:.0f} s")
 
     def _run(self) -> None:
         try:
