@@ -55,7 +55,7 @@ def _record_end(view: RunView) -> RunView:
 def _remove_container(view: RunView, patience: float) -> None:
     """Only one that has ended. Where it takes longer, whoever looks next removes it."""
     handle = view.launch.handle if view.launch else _unrecorded_container(view)
-    if handle is None or handle["launcher"] == "local":
+    if handle is None or handle.get("launcher") == "local":
         return
     until = time.monotonic() + patience
     while not isinstance(probe_handle(handle), Exited):
@@ -74,5 +74,5 @@ def _unrecorded_container(view: RunView) -> Handle | None:
 
     assert view.attempt is not None
     request = read_record(Request, view.attempt.request)
-    launcher = request.preset.get("launch", {}).get("launcher") if request else None
-    return unrecorded(view.attempt) if launcher == "docker" else None
+    launch = request.preset.get("launch") if request else None
+    return unrecorded(view.attempt) if isinstance(launch, dict) and launch.get("launcher") == "docker" else None

@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 from bert_tui.metrics.run_view import RunWatcher
 from bert_tui.metrics.sentences import headline
 from bert_tui.plain.listing import list_runs
+from bert_tui.runs.end import settle
 from bert_tui.runs.state import state_of
 from tests.staged_run import StagedRun
 from trainer.spec.problem import Problem
@@ -119,6 +120,21 @@ def test_any_handle(staged: StagedRun, launcher: str, data: st.DataObject) -> No
     look_at(staged, {"attempts/001/launch.json": to_json(launch).encode("utf-8", "surrogatepass")})
 
 
+@settings(max_examples=40, deadline=None)
+@given(data=st.data())
+def test_an_ended_run_is_brought_to_rest_whatever_tells_of_its_container(
+    staged: StagedRun, data: st.DataObject
+) -> None:
+    preset = data.draw(st.fixed_dictionaries({}, optional={"launch": values}))
+    request = {"preset_name": "", "preset": preset, "device": "cpu", "gpus": [], "ranks": 1, "threads": 1}
+    handle = data.draw(st.fixed_dictionaries({}, optional={"launcher": values}))
+    launch = json.dumps({**records_of(staged)["launch"], "handle": handle})
+    files = {"request": json.dumps(request), "exit": json.dumps(records_of(staged)["exit"])}
+    files["launch"] = data.draw(st.sampled_from([launch, ""]))
+    with holding(staged, {f"attempts/001/{name}.json": text.encode() for name, text in files.items()}):
+        settle(state_of(staged.directory), patience=0.0)
+
+
 def test_a_validation_that_was_no_number_hides_nothing(staged: StagedRun) -> None:
     progress = read_record(Progress, staged.attempt.progress)
     assert progress is not None
@@ -145,12 +161,9 @@ def places(tree: dict[str, Any]) -> Iterator[tuple[dict[str, Any], str]]:
 
 
 def look_at(staged: StagedRun, contents: dict[str, bytes]) -> None:
-    """Looks in every way there is, while these files hold these bytes; then everything is as before."""
+    """Looks in every way there is, while these files hold these bytes."""
     run = staged.directory
-    kept = {path: path.read_bytes() for path in run.path.rglob("*") if path.is_file()}
-    try:
-        for name, content in contents.items():
-            (run.path / name).write_bytes(content)
+    with holding(staged, contents):
         state_of(run)
         watcher = RunWatcher(run)
         for _ in range(2):
@@ -160,8 +173,19 @@ def look_at(staged: StagedRun, contents: dict[str, bytes]) -> None:
             with terminal() as seen:
                 list_runs([run.path.parent], as_json=as_json)
             assert run.id in seen.getvalue().decode("utf-8")
+
+
+@contextlib.contextmanager
+def holding(staged: StagedRun, contents: dict[str, bytes]) -> Iterator[None]:
+    """The run with these bytes in these files; afterwards everything is as before."""
+    folder = staged.directory.path
+    kept = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    try:
+        for name, content in contents.items():
+            (folder / name).write_bytes(content)
+        yield
     finally:
-        for path in run.path.rglob("*"):
+        for path in folder.rglob("*"):
             if path.is_file() and path not in kept:
                 path.unlink()
         for path, before in kept.items():
