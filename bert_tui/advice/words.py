@@ -34,7 +34,10 @@ TEXTS: dict[str, Words] = {
     ),
     "preset.wrong_type": Words("{where}: {value} does not fit.", "Write {expected}."),
     "preset.out_of_range": Words("{where}: {value} is out of range.", "Choose a value that is {expected}."),
-    "preset.missing": Words("{where} has no value.", "Write it in a preset file, or add --set {where}={example}"),
+    "preset.missing": Words(
+        "{where} has no value.",
+        "Give one, such as {example}: in a preset file, or, where README.md names a variable for it, with export.",
+    ),
     "preset.extends_loop": Words("{where} extends itself through {value}.", "Remove one 'extends' line of the circle."),
     # vocabularies
     "vocabulary.absent": Words("There is no file {where}.", "Give the path of a BERT vocabulary, often vocab.txt."),
