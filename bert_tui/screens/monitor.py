@@ -18,6 +18,7 @@ from textual.widgets import Footer
 
 from bert_tui.advice.words import describe
 from bert_tui.exit_status import ExitStatus, status_of_run
+from bert_tui.invocation import program
 from bert_tui.metrics.sentences import duration
 from bert_tui.metrics.series import Axis, step_axis
 from bert_tui.screens.help import HelpScreen
@@ -331,7 +332,7 @@ class MonitorScreen(Screen[None]):
         """Ends the view. The words are printed when the terminal is back."""
         state = self._snapshot.view.state if self._snapshot else None
         status = status_of_run(state) if state else ExitStatus.DETACHED
-        goes_on = f"The run goes on. See it again: bert-tui attach {self.run.id}"
+        goes_on = f"The run goes on. See it again: {program()} attach {self.run.id}"
         self.app.exit(int(status), message=goes_on if status is ExitStatus.DETACHED else None)
 
     def _ask(self, work: Callable[[], object], told: str) -> Message:

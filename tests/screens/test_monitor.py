@@ -192,7 +192,9 @@ async def test_keys_are_answered_while_the_disk_hangs(hanging: StagedRun) -> Non
 @pytest.mark.timeout(60)
 def test_leaving_gives_the_prompt_back_while_the_disk_hangs(hanging: StagedRun, clean_home: Path) -> None:
     program = f"from bert_tui.cli import main; import sys; sys.exit(main(['attach', {str(hanging.directory.path)!r}]))"
-    with Terminal([sys.executable, "-c", program], environment=dict(os.environ) | {"PYTHONPATH": ROOT}) as terminal:
+    # The shell finds bert-tui here, so the line to type begins with its name alone.
+    found = {"PYTHONPATH": ROOT, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+    with Terminal([sys.executable, "-c", program], environment=dict(os.environ) | found) as terminal:
         terminal.wait_for("Training: step 412", 20)
         hang(hanging)
         terminal.read(2.5)
