@@ -37,6 +37,8 @@ if TYPE_CHECKING:
     from bert_tui.screens.page import WizardPage
 
 SIGNALS = (signal.SIGHUP, signal.SIGTERM, signal.SIGINT)
+TERMINAL_SECONDS = 5.0
+"""Between two looks at whether there still is a terminal."""
 STATE_SECONDS = 0.8
 """How long leaving may wait to learn what became of the run."""
 
@@ -130,6 +132,7 @@ class BertTui(FrameDifference, App[int]):
         if not self.is_headless:
             for number in SIGNALS:
                 asyncio.get_running_loop().add_signal_handler(number, self._end_by_signal, number)
+            self.set_interval(TERMINAL_SECONDS, self._end_without_terminal)
         if isinstance(self._first, RunDirectory):
             self.watch_run(self._first)
         else:
@@ -261,6 +264,12 @@ class BertTui(FrameDifference, App[int]):
 
     def _end_by_signal(self, number: signal.Signals) -> None:
         self.exit(128 + number)
+
+    def _end_without_terminal(self) -> None:
+        """The kernel tells only the session's leader that the terminal has gone; where that stays (runuser, a shell
+        that ignores SIGHUP), we have to see it for ourselves."""
+        if not os.isatty(0):
+            self._end_by_signal(signal.SIGHUP)
 
     def _fatal_error(self) -> None:
         """A mistake of ours. The terminal is restored first; ``run_app`` raises it again, to be told in one line."""

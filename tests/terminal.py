@@ -138,3 +138,8 @@ class Terminal:
         """The line drops: the terminal goes, and the program gets SIGHUP."""
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.process.pid, signal.SIGHUP)
+
+    def vanish(self) -> None:
+        """The terminal itself goes, and nobody sends the program a signal but the kernel."""
+        os.close(self._master)
+        self._master = os.open(os.devnull, os.O_RDWR)

@@ -49,6 +49,17 @@ def test_a_signal_restores_the_terminal(number: signal.Signals, status: int) -> 
         assert_restored(terminal)
 
 
+def test_it_ends_with_its_terminal_though_the_sessions_leader_stays(tmp_path: Path) -> None:
+    ended = tmp_path / "ended"
+    shell = 'trap "" HUP; "$@"; echo $? >"$ENDED"'
+    command = ["sh", "-c", shell, "sh", sys.executable, "-c", START]
+    with Terminal(command, environment={**os.environ, "PYTHONPATH": ROOT, "ENDED": str(ended)}, cwd=ROOT) as terminal:
+        terminal.wait_for("Train a BERT model", 20)
+        terminal.vanish()
+        terminal.process.wait(20)
+    assert ended.read_text().strip() == "129"
+
+
 @pytest.mark.parametrize("key", ["ctrl+q", "ctrl+c"])
 def test_a_key_leaves_at_once(key: str) -> None:
     with started() as terminal:
