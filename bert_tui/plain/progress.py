@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from abc import ABC, abstractmethod
 from typing import Any, TextIO
 
 from bert_tui.exit_status import ExitStatus, status_of_run
@@ -37,7 +38,7 @@ def follow_run(run: RunDirectory, out: TextIO, *, json: bool) -> int:
         return ExitStatus.DETACHED
 
 
-class _Teller:
+class _Teller(ABC):
     """Decides what is news. Subclasses decide how it reads."""
 
     def __init__(self, run: RunDirectory, out: TextIO) -> None:
@@ -75,25 +76,25 @@ class _Teller:
         """One line, at once."""
         print(line, file=self._out, flush=True)
 
+    @abstractmethod
     def stage(self, snapshot: Snapshot) -> None:
         """What the run does has changed."""
-        raise NotImplementedError
 
+    @abstractmethod
     def step(self, progress: Progress) -> None:
         """A step was done."""
-        raise NotImplementedError
 
+    @abstractmethod
     def validation(self, progress: Progress, validation: Validation) -> None:
         """A validation was done."""
-        raise NotImplementedError
 
+    @abstractmethod
     def tell_end(self, snapshot: Snapshot) -> None:
         """The run has ended."""
-        raise NotImplementedError
 
+    @abstractmethod
     def tell_detached(self) -> None:
         """The operator has had enough of the lines."""
-        raise NotImplementedError
 
 
 class _LineTeller(_Teller):
