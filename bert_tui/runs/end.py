@@ -9,9 +9,10 @@ from bert_tui.launchers import launcher_named
 from bert_tui.launchers.protocol import Exited, Handle
 from bert_tui.runs.registry import labelled_runs
 from bert_tui.runs.state import RunState, RunView, probe_handle, state_of
-from trainer.spec.problem import EnvironmentRefused
+from trainer.spec.problem import EnvironmentRefused, RunError
 from trainer.spec.records import Exit, Request, read_record, to_json
 from trainer.spec.run_directory import write_once
+from trainer.spec.run_lock import kept_free
 
 PATIENCE = 10.0
 """Seconds a container may take to end after the run's exit was recorded."""
@@ -46,8 +47,10 @@ def _record_end(view: RunView) -> RunView:
     step = view.progress.step if view.progress else None
     end = Exit("failed", code, None, memory, time.time(), "viewer", step, view.problem)
     try:
-        write_once(view.attempt.exit, to_json(end))
-    except PermissionError:
+        with kept_free(view.run) as free:  # a supervisor that is just taking over is not gone, whoever started it
+            if free:
+                write_once(view.attempt.exit, to_json(end))
+    except (PermissionError, RunError):
         return view
     return state_of(view.run)
 

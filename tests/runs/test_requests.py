@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import time
 from pathlib import Path
 
@@ -22,9 +23,10 @@ from trainer.spec import preset_file
 from trainer.spec.indexed_dataset import IndexedDatasetWriter
 from trainer.spec.preset import Preset, replace
 from trainer.spec.problem import DatasetError, PresetError, RunError, VocabularyError
-from trainer.spec.records import Exit, Request, read_record
+from trainer.spec.records import Exit, Preparation, Request, read_record, to_json
 from trainer.spec.resolved import Resolved
 from trainer.spec.run_directory import RunDirectory
+from trainer.spec.run_lock import take_lock
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -165,6 +167,21 @@ def test_an_end_that_nobody_wrote_is_recorded_once(tmp_path: Path) -> None:
     assert first.exit == second.exit == read_record(Exit, staged.attempt.exit)
     assert first.problem is not None
     assert first.problem.code == "end.supervisor_died"
+
+
+def test_no_end_is_recorded_while_somebody_has_the_lock(tmp_path: Path) -> None:
+    """A starter that died in the moment in which the supervisor took over."""
+    run = RunDirectory(tmp_path / "20260101-120000-x-0000")
+    attempt = run.attempt(1)
+    attempt.path.mkdir(parents=True)
+    gone = Preparation("launch", time.time(), 3, 2**22, 1.0, socket.gethostname())
+    attempt.preparation.write_text(to_json(gone))
+    assert state_of(run).state is RunState.FAILED
+    lock = take_lock(attempt, "supervisor")
+    settle(state_of(run))
+    assert not attempt.exit.exists()
+    lock.release()
+    assert settle(state_of(run)).exit is not None
 
 
 def test_data_or_vocabulary_that_changed_since_the_first_attempt_are_refused(files: Preset, run: RunDirectory) -> None:

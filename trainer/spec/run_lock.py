@@ -11,6 +11,8 @@ import getpass
 import os
 import socket
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal
 
@@ -50,8 +52,10 @@ def take_lock(attempt: AttemptDirectory, role: Literal["starter", "supervisor"])
     return RunLock(descriptor)
 
 
-def holder(run: RunDirectory, patience: float = 0.0) -> Holder | None:
-    """Who has the lock now; None if it is free, or becomes free within ``patience`` seconds.
+@contextmanager
+def kept_free(run: RunDirectory, patience: float = 0.0) -> Iterator[bool]:
+    """Whether the lock is free, or becomes so within ``patience`` seconds. Inside, where it is, nobody takes it: who
+    wants to waits for us. A lock that was never taken has no file yet and is free.
 
     Raises:
         RunError: it may not be looked at.
@@ -59,13 +63,24 @@ def holder(run: RunDirectory, patience: float = 0.0) -> Holder | None:
     try:
         descriptor = os.open(run.lock, os.O_RDONLY | os.O_CLOEXEC)
     except FileNotFoundError:
-        return None
+        yield True
+        return
     except OSError as error:
         raise RunError(Problem("run.unreadable", str(run.lock), "", {"reason": error.strerror})) from error
     try:
-        return None if _try(descriptor, fcntl.LOCK_SH, time.monotonic() + patience) else read_holder(run.lock)
+        yield _try(descriptor, fcntl.LOCK_SH, time.monotonic() + patience)
     finally:
         os.close(descriptor)
+
+
+def holder(run: RunDirectory, patience: float = 0.0) -> Holder | None:
+    """Who has the lock now; None if it is free, or becomes free within ``patience`` seconds.
+
+    Raises:
+        RunError: it may not be looked at.
+    """
+    with kept_free(run, patience) as free:
+        return None if free else read_holder(run.lock)
 
 
 def read_holder(lock: Path) -> Holder:
