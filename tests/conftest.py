@@ -19,6 +19,9 @@ from trainer.spec.problem import EnvironmentRefused
 SSH_CONFIG = "BERT_TUI_TEST_SSH_CONFIG"
 SSH_HOST = "bert-tui-test"
 
+NO_ENGINE = "unix:///nowhere/docker.sock"
+"""DOCKER_HOST of tests that no run in somebody's container may disturb: containers are found by their labels."""
+
 _not_run: Counter[tuple[str, str]] = Counter()
 """Tests that were skipped, by ground and reason; for the last lines of the report."""
 

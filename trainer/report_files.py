@@ -292,8 +292,8 @@ def _validation_line(validation: Validation) -> str:
 
 
 def _say(line: str) -> None:
-    """One line in Megatron-LM's form."""
-    print(f" [{time.strftime('%Y-%m-%d %H:%M:%S')}] {line}", flush=True)
+    """One line in Megatron-LM's form, in one write: other ranks share the log."""
+    print(f" [{time.strftime('%Y-%m-%d %H:%M:%S')}] {line}\n", end="", flush=True)
 
 
 def _peak_memory(device: torch.device) -> int:

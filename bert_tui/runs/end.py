@@ -17,6 +17,9 @@ from trainer.spec.run_lock import kept_free
 PATIENCE = 10.0
 """Seconds a container may take to end after the run's exit was recorded."""
 
+LETTING_GO = 2.0
+"""Seconds in which the threads of a killed process let go of the lock."""
+
 
 def settle_all(views: Iterable[RunView]) -> list[RunView]:
     """Brings all of them to rest, at the price of one question to the engine where nothing is left to do."""
@@ -47,7 +50,8 @@ def _record_end(view: RunView) -> RunView:
     step = view.progress.step if view.progress else None
     end = Exit("failed", code, None, memory, time.time(), "viewer", step, view.problem)
     try:
-        with kept_free(view.run) as free:  # a supervisor that is just taking over is not gone, whoever started it
+        # A supervisor that is just taking over is not gone, whoever started it.
+        with kept_free(view.run, LETTING_GO) as free:
             if free:
                 write_once(view.attempt.exit, to_json(end))
     except (PermissionError, RunError):

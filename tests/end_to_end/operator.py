@@ -66,11 +66,11 @@ class Operator:
         return Terminal([*PROGRAM, *words], environment=self.environment, size=size, cwd=str(self.home))
 
     def runs(self) -> list[dict[str, Any]]:
-        """What ``bert-tui runs --json`` says, newest first."""
+        """What ``bert-tui runs --json`` says of this operator's runs, newest first; containers show everybody's."""
         result = self.type("runs", "--json")
         assert result.returncode == 0, result.stderr
         listed: list[dict[str, Any]] = json.loads(result.stdout)
-        return listed
+        return [run for run in listed if Path(run["directory"]).is_relative_to(self.home.parent)]
 
     def latest(self) -> RunDirectory:
         """The newest run."""

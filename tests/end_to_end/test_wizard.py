@@ -43,15 +43,15 @@ def choose_launcher(terminal: Terminal, launcher: str) -> None:
 
 def test_every_page_to_finished_without_a_container(operator: Operator) -> None:
     with operator.terminal() as terminal:
-        walk_to_review(terminal, launcher="local", steps=20)
+        walk_to_review(terminal, launcher="local", steps=100)
         terminal.press("f3")
         terminal.wait_for("Training: step", 60)
-        terminal.wait_for("Finished: all 20 steps are done", 60)
+        terminal.wait_for("Finished: all 100 steps are done", 60)
         assert "guessing by word frequency" in terminal.text
         terminal.press("ctrl+q")
         assert terminal.wait_exit(5) == 0
     preset, resolved = read_resolved(operator.latest().preset)
-    assert (preset.train.steps, preset.parallel.tensor, resolved.device) == (20, 2, "cpu")
+    assert (preset.train.steps, preset.parallel.tensor, resolved.device) == (100, 2, "cpu")
 
 
 def test_the_line_drops_in_the_middle_of_a_run(operator: Operator) -> None:
@@ -87,11 +87,11 @@ def test_the_terminal_is_killed_on_a_page(operator: Operator) -> None:
 @pytest.mark.docker
 def test_every_page_to_finished_in_a_container(operator: Operator) -> None:
     with operator.terminal() as terminal:
-        walk_to_review(terminal, launcher="docker", steps=10)
+        walk_to_review(terminal, launcher="docker", steps=100)
         assert "docker run" in terminal.text
         terminal.press("f3")
         terminal.wait_for("Training: step", 240)
-        terminal.wait_for("Finished: all 10 steps are done", 60)
+        terminal.wait_for("Finished: all 100 steps are done", 60)
         terminal.press("ctrl+q")
         assert terminal.wait_exit(5) == 0
 
@@ -116,7 +116,7 @@ def new_base_image() -> Iterator[str]:
 def test_the_terminal_is_killed_while_an_image_is_built(operator: Operator, new_base_image: str) -> None:
     operator.variables["BERT_TUI_BASE_IMAGE"] = new_base_image
     with operator.terminal() as terminal:
-        walk_to_review(terminal, launcher="docker", steps=10)
+        walk_to_review(terminal, launcher="docker", steps=100)
         terminal.press("f3")
         terminal.wait_for(lambda screen: "image" in screen.lower(), 60)
         terminal.process.kill()
@@ -126,7 +126,7 @@ def test_the_terminal_is_killed_while_an_image_is_built(operator: Operator, new_
     with operator.terminal() as terminal:
         terminal.wait_for("Watch the training", 15)
         terminal.press("enter")
-        terminal.wait_for("Finished: all 10 steps are done", 200)
+        terminal.wait_for("Finished: all 100 steps are done", 200)
         terminal.press("ctrl+q")
         assert terminal.wait_exit(5) == 0
     assert operator.runs()[0]["attempt"] == 1

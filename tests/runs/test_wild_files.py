@@ -22,6 +22,7 @@ from bert_tui.metrics.sentences import headline
 from bert_tui.plain.listing import list_runs
 from bert_tui.runs.end import settle
 from bert_tui.runs.state import state_of
+from tests.conftest import NO_ENGINE
 from tests.staged_run import StagedRun
 from trainer.spec.problem import Problem
 from trainer.spec.records import Launch, Progress, Validation, from_json, read_record, to_json
@@ -65,7 +66,7 @@ wild = st.one_of(st.binary(max_size=300), values.map(lambda value: json.dumps(va
 def no_engine() -> Iterator[None]:
     """Asking one for its containers at each look would take most of the time."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("DOCKER_HOST", "unix:///nowhere/docker.sock")
+        patch.setenv("DOCKER_HOST", NO_ENGINE)
         yield
 
 

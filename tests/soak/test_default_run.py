@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from bert_tui.runs.state import state_of
+from tests.conftest import NO_ENGINE
 from tests.end_to_end.operator import Operator
 
-NO_DOCKER = {"DOCKER_HOST": "unix:///nowhere/docker.sock"}
 PAGES = (
     "Train a BERT model",
     "Is this machine fit?",
@@ -28,7 +28,7 @@ NATS_BELOW_GUESSING = 0.6
 @pytest.mark.soak
 @pytest.mark.timeout(480)
 def test_nothing_but_enter(tmp_path: Path) -> None:
-    operator = Operator(tmp_path / "home", NO_DOCKER)
+    operator = Operator(tmp_path / "home", {"DOCKER_HOST": NO_ENGINE})
     try:
         _press_enter_to_the_end(operator)
     finally:

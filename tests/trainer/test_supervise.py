@@ -65,7 +65,8 @@ def fails(code, reason):
     (attempt.rank_errors / f"{rank}.error.json").write_text(json.dumps(record))
     sys.exit(1)
 
-print("rank", rank, "home", os.environ["HOME"], "threads", os.environ["OMP_NUM_THREADS"], flush=True)
+line = f"rank {rank} home {os.environ['HOME']} threads {os.environ['OMP_NUM_THREADS']}\\n"
+os.write(1, line.encode())  # at once: the ranks share the log
 """
 
 
