@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from bert_tui.launchers import launcher_named
 from bert_tui.launchers.protocol import Alive, Exited, Handle, Probe, Unknown
 from bert_tui.processes import host_name, is_alive
 from bert_tui.runs.heartbeat import STALE_SECONDS, HeartbeatWatch
-from trainer.spec.problem import EnvironmentRefused, Problem
+from trainer.spec.problem import EnvironmentRefused, Problem, RunError
 from trainer.spec.records import Exit, Launch, Phase, Preparation, Progress, Status, read_record
 from trainer.spec.run_directory import AttemptDirectory, RunDirectory
+from trainer.spec.run_lock import holder
 
 
 class RunState(StrEnum):
@@ -135,6 +136,9 @@ def state_of(
     if isinstance(evidence.probe, Exited) and evidence.exit is None:
         # It may have ended, or handed over, between two files we read. What is absent now will never be there.
         evidence = _look(attempt, probe, watch or HeartbeatWatch(), clock)
+        if isinstance(evidence.probe, Exited) and _is_held(run):
+            # A starter that died in handing over, or a supervisor whose end is not complete.
+            evidence = replace(evidence, probe=Alive())
     state = decide(evidence)
     progress = read_record(Progress, attempt.progress)
     phase, since = _phase(evidence, progress)
@@ -203,6 +207,14 @@ def _is_stale(
     if preparation:
         return watch.is_stale(attempt.preparation, preparation.heartbeat)
     return clock() - attempt.path.stat().st_mtime > STALE_SECONDS
+
+
+def _is_held(run: RunDirectory) -> bool:
+    """Whether somebody works on the run, whatever else is known of it."""
+    try:
+        return holder(run) is not None
+    except RunError:  # somebody else's, who does not let us look
+        return False
 
 
 def _phase(evidence: Evidence, progress: Progress | None) -> tuple[Phase | None, float | None]:

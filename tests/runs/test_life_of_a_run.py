@@ -46,35 +46,38 @@ class History:
 
 @pytest.fixture(scope="module")
 def history(tmp_path_factory: pytest.TempPathFactory) -> Iterator[History]:
-    folder = tmp_path_factory.mktemp("runs")
-    undisturbed = create_run(tiny_plan(folder))
-    seen: list[RunState] = []
+    plan = tiny_plan(tmp_path_factory.mktemp("runs"))
+    disturbed = create_run(plan)
+    ends = _disturb_preparation(disturbed)  # first: while the data is not there yet, a starter has much to do
+    undisturbed = create_run(plan)
+    kept = History(undisturbed, disturbed, ends=ends)
 
     def noted(view: RunView) -> bool:
-        if view.state not in seen:
-            seen.append(view.state)
+        if view.state not in kept.states:
+            kept.states.append(view.state)
         return over(view)
 
     wait_for(undisturbed, noted)
-    kept = History(undisturbed, create_run(tiny_plan(folder)), seen)
-    _disturb(kept)
+    _disturb_training(kept)
     yield kept
-    for run in find_runs():
+    for run in (undisturbed, disturbed):
         if state_of(run).state.active:
             kill_run(run)
 
 
-def _disturb(kept: History) -> None:
-    run = kept.disturbed
-
+def _disturb_preparation(run: RunDirectory) -> dict[str, RunView]:
     preparation = wait_for(run, lambda view: view.preparation is not None).preparation
     assert preparation is not None
     os.kill(preparation.pid, signal.SIGKILL)
-    kept.ends["starter killed"] = settle(wait_for(run, over))
+    killed = settle(wait_for(run, over))
 
     resume_run(run)
     request_stop(run)
-    kept.ends["stopped while preparing"] = settle(wait_for(run, over))
+    return {"starter killed": killed, "stopped while preparing": settle(wait_for(run, over))}
+
+
+def _disturb_training(kept: History) -> None:
+    run = kept.disturbed
 
     resume_run(run)
     wait_for(run, training)

@@ -15,6 +15,7 @@ from bert_tui.runs.state import Evidence, RunState, cause, decide, state_of
 from tests.staged_run import StagedRun
 from trainer.spec.records import Exit, Launch, Preparation, Status
 from trainer.spec.run_directory import RunDirectory
+from trainer.spec.run_lock import take_lock
 
 PREPARATION = Preparation("image", 0.0, 1, 1, 1.0, "here")
 LAUNCH = Launch(1, "local", "here", "boot", 0.0, {}, "")
@@ -136,6 +137,17 @@ def test_a_launch_is_not_judged_while_the_starter_is_still_at_it(tmp_path: Path)
     view = settle(state_of(staged.directory, lambda _: Exited(None)))  # created, not started yet
     assert view.state is RunState.PREPARING
     assert not staged.attempt.exit.exists()
+
+
+def test_nothing_has_failed_while_somebody_holds_the_lock(tmp_path: Path) -> None:
+    """A starter killed in handing over: the supervisor it started is already at work."""
+    staged = StagedRun(tmp_path)
+    staged.launch()
+    held = take_lock(staged.attempt, "supervisor")
+    view = settle(state_of(staged.directory, lambda _: Exited(None)))
+    assert (view.state, view.exit) == (RunState.RUNNING, None)
+    held.release()
+    assert settle(state_of(staged.directory, lambda _: Exited(None))).state is RunState.FAILED
 
 
 def test_a_folder_without_an_attempt_is_just_created(tmp_path: Path) -> None:
