@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import shutil
 import sys
 from pathlib import Path
@@ -15,4 +16,9 @@ def program() -> str:
     if shutil.which(NAME) or not script.exists():
         return NAME
     here = Path.cwd()
-    return str(script.relative_to(here)) if script.is_relative_to(here) else str(script)
+    return shlex.quote(str(script.relative_to(here) if script.is_relative_to(here) else script))
+
+
+def python() -> str:
+    """The Python that runs this program, as a line to type has to name it: pip in another one installs elsewhere."""
+    return shlex.quote(sys.executable)

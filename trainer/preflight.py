@@ -40,13 +40,13 @@ def _import(name: str) -> str:
             importlib.import_module("torch.utils.tensorboard")
     except ModuleNotFoundError as error:
         if error.name and error.name.split(".")[0] == name:
-            raise EnvironmentRefused(Problem("package.missing", "", name)) from error
-        raise EnvironmentRefused(Problem("package.broken", "", name, {"reason": str(error)})) from error
+            raise EnvironmentRefused(Problem("package.missing", sys.executable, name)) from error
+        raise EnvironmentRefused(Problem("package.broken", sys.executable, name, {"reason": str(error)})) from error
     except (ImportError, OSError, RuntimeError) as error:  # a library that does not load raises any of these
-        raise EnvironmentRefused(Problem("package.broken", "", name, {"reason": str(error)})) from error
+        raise EnvironmentRefused(Problem("package.broken", sys.executable, name, {"reason": str(error)})) from error
     version = str(getattr(module, "__version__", "")) or importlib.metadata.version(name)
     if name == "torch" and torch_is_old(version):
-        raise EnvironmentRefused(Problem("package.old", "", version, {"floor": floor_text()}))
+        raise EnvironmentRefused(Problem("package.old", sys.executable, version, {"floor": floor_text()}))
     return version
 
 

@@ -1,13 +1,14 @@
 """Every problem in words for people: what is wrong, and what to do about it.
 
 A test finds an entry for each code in ``trainer.spec.problem.ENGLISH``. The texts are filled from the problem's
-``where``, ``value`` and params.
+``where``, ``value`` and params, and from how this program (``program``) and its Python (``python``) are called here.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
+from bert_tui.invocation import program, python
 from trainer.spec.problem import Problem
 
 
@@ -144,7 +145,8 @@ TEXTS: dict[str, Words] = {
     "index.no_rows": Words("{where} has no text for {value}.", "Change data.split, or use more documents."),
     # TensorBoard
     "board.failed": Words(
-        "TensorBoard did not start for {where}: {reason}.", "Start it by hand to see more: tensorboard --logdir {where}"
+        "TensorBoard did not start for {where}: {reason}.",
+        "Start it by hand to see more: {python} -m tensorboard.main --logdir {where}",
     ),
     "sample.no_text": Words(
         "{where} is not there: this Python comes without the documentation that the sample text is made of.",
@@ -169,7 +171,7 @@ TEXTS: dict[str, Words] = {
     "run.extends": Words(
         "{where} extends {value}, which a run's own file may not.", "Start the run anew from its preset."
     ),
-    "run.not_found": Words("There is no run called {value}.", "bert-tui runs lists the runs it knows."),
+    "run.not_found": Words("There is no run called {value}.", "{program} runs lists the runs it knows."),
     "run.ambiguous": Words("Several runs begin with {value}: {found}.", "Type more of the name."),
     "run.unreadable": Words("{where} cannot be looked at: {reason}.", "Ask its owner for permission to read it."),
     "run.unwritable": Words(
@@ -177,15 +179,15 @@ TEXTS: dict[str, Words] = {
     ),
     "run.locked": Words(
         "The run {where} is in use: {user} started its {value} on {host} (process {pid}).",
-        "Watch it with bert-tui attach {where}, or stop it first with bert-tui stop {where}.",
+        "Watch it with {program} attach {where}, or stop it first with {program} stop {where}.",
     ),
     "run.active": Words(
         "The run {where} is {value}.",
-        "Watch it with bert-tui attach {where}, or stop it first with bert-tui stop {where}.",
+        "Watch it with {program} attach {where}, or stop it first with {program} stop {where}.",
     ),
     "kill.unreachable": Words(
         "Process {value} cannot be ended from here: {reason}.",
-        "Ask for a stop, which works by a file: bert-tui stop.",
+        "Ask for a stop, which works by a file: {program} stop.",
     ),
     "run.not_active": Words("The run {where} is {value}.", "There is nothing to stop."),
     "run.nothing_left": Words(
@@ -211,7 +213,7 @@ TEXTS: dict[str, Words] = {
     "start.died": Words(
         "The program that prepared the run ended in the phase {where} without a word; it was killed, or the machine "
         "was started anew.",
-        "bert-tui resume begins again where it can.",
+        "{program} resume begins again where it can.",
     ),
     "start.os": Words("{where}: {reason}.", "Check the disk and the permissions there."),
     "start.no_supervisor": Words(
@@ -219,15 +221,17 @@ TEXTS: dict[str, Words] = {
         "supervisor.log in the attempt's folder, or the container's log, says why.",
     ),
     "package.missing": Words(
-        "The Python that should train has no {value}.",
-        "Install it there, or choose an image that has torch, numpy and tensorboard.",
+        "The Python that should train, {where}, has no {value}.",
+        "Without a container, type: {where} -m pip install {value}. With one, choose an image that has torch, numpy "
+        "and tensorboard.",
     ),
     "package.broken": Words(
-        "{value} is installed where the run trains, but cannot be imported: {reason}.", "Install it anew there."
+        "{value} is installed where the run trains, but cannot be imported: {reason}.",
+        "Without a container, type: {where} -m pip install --force-reinstall {value}. With one, choose another image.",
     ),
     "package.old": Words(
         "torch {value} is older than {floor}, the oldest this program works with.",
-        "Install a newer torch, or choose a newer image.",
+        "Without a container, type: {where} -m pip install --upgrade torch. With one, choose a newer image.",
     ),
     "preflight.died": Words(
         "The look around before training ended with status {value}: {reason}.", "train.log has what it printed."
@@ -477,7 +481,8 @@ TEXTS: dict[str, Words] = {
 def describe(problem: Problem) -> Words:
     """The texts of a problem, filled in; fit for a terminal whatever its facts are."""
     words = TEXTS[problem.code]
-    facts = {"where": problem.where, "value": problem.value, **problem.params}
+    callers = {"program": program(), "python": python()}
+    facts = {**callers, "where": problem.where, "value": problem.value, **problem.params}
     shown = {name: _printable(str(fact)) for name, fact in facts.items()}
     return Words(words.what.format(**shown), words.remedy.format(**shown))
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from bert_tui.checks.check import Answer, Check
 from bert_tui.checks.runner import Question, Subject
+from bert_tui.invocation import program, python
 from bert_tui.machine import GpuFault
 from bert_tui.plan import expand_path
 from trainer.spec import sizing
@@ -85,7 +86,7 @@ _DRIVER: dict[GpuFault, tuple[Answer, str, str, str]] = {
         "unknown",
         "the Python package nvidia-ml-py is missing",
         "The driver could not be asked.",
-        "Install this program anew: make run",
+        f"Type: {python()} -m pip install nvidia-ml-py",
     ),
     "not-loaded": ("fail", "driver installed, not loaded", "GPUs cannot be used.", "sudo modprobe nvidia"),
     "mismatch": (
@@ -154,7 +155,7 @@ def session(subject: Subject) -> Check:
     """Whether this is a remote session; the run survives it either way."""
     remote = "over SSH" if os.environ.get("SSH_CONNECTION") else "at this machine"
     held = ", in tmux or screen" if os.environ.get("TMUX") or os.environ.get("STY") else ""
-    meaning = "" if held else "If the line drops, the run goes on: start bert-tui again to see it."
+    meaning = "" if held else f"If the line drops, the run goes on; {program()} shows it again."
     return Check("session.line", "Session", "pass", remote + held, meaning)
 
 

@@ -11,13 +11,13 @@ import time
 from collections.abc import Callable
 
 from bert_tui.checks.check import Check
+from bert_tui.invocation import python
 from bert_tui.launchers.protocol import Alive, Exited, Handle, Job, Probe, Step, Unknown
 from bert_tui.processes import boot_id, host_name, is_alive, kill, spawn_detached, started
 from trainer.spec.problem import EnvironmentRefused, Problem
 from trainer.spec.requirements import floor_text, torch_is_old
 
-INSTALL = "pip install '.[local]'"
-INSTALL_CPU = "pip install torch --index-url https://download.pytorch.org/whl/cpu"
+CPU_INDEX = "https://download.pytorch.org/whl/cpu"
 """PyTorch's own index has a build without CUDA, about a tenth of the size."""
 KILL_SECONDS = 10.0
 
@@ -39,9 +39,9 @@ class LocalLauncher:
         """
         version = torch_version()
         if version is None:
-            raise EnvironmentRefused(Problem("package.missing", "", "torch"))
+            raise EnvironmentRefused(Problem("package.missing", sys.executable, "torch"))
         if torch_is_old(version):
-            raise EnvironmentRefused(Problem("package.old", "", version, {"floor": floor_text()}))
+            raise EnvironmentRefused(Problem("package.old", sys.executable, version, {"floor": floor_text()}))
         return "", ""
 
     def describe(self, job: Job) -> str:
@@ -124,7 +124,8 @@ def torch_version() -> str | None:
 
 def _check_torch(gpus_wanted: bool) -> Check:
     name, title, version = "local.torch", "PyTorch beside this program", torch_version()
-    repair = f"Type: {INSTALL}" + ("" if gpus_wanted else f"   (the small build without CUDA: {INSTALL_CPU})")
+    install = f"{python()} -m pip install 'torch>={floor_text()}'"
+    repair = f"Type: {install}" + ("" if gpus_wanted else f" --index-url {CPU_INDEX}   (the small build without CUDA)")
     if version is None:
         meaning = f"The launcher 'local' trains with it. {sys.executable} has none."
         return Check(name, title, "fail", "not installed", meaning, repair)
@@ -133,7 +134,8 @@ def _check_torch(gpus_wanted: bool) -> Check:
         return Check(name, title, "fail", f"torch {version}", meaning, repair)
     if gpus_wanted and version.endswith("+cpu"):
         meaning = "This build knows no GPU."
-        return Check(name, title, "fail", f"torch {version}", meaning, f"Type: {INSTALL}, after pip uninstall torch")
+        repair = f"Type: {python()} -m pip uninstall -y torch; then: {install}"
+        return Check(name, title, "fail", f"torch {version}", meaning, repair)
     return Check(name, title, "pass", f"torch {version}")
 
 

@@ -27,7 +27,7 @@ class SavePreset(Dialog[Saved]):
     """Asks for a path; an existing file is replaced only when asked twice."""
 
     heading = "Save as a preset"
-    lead = "The file describes this training completely: bert-tui run FILE starts it again."
+    lead = "The file describes this training completely: it can be started again without the wizard."
     accept_label = "Save"
 
     def __init__(self, preset: Preset, name: str) -> None:

@@ -175,7 +175,7 @@ def test_a_missing_or_old_torch_is_refused_with_what_to_type(
     monkeypatch.setattr(local, "torch_version", lambda: version)
     (check,) = LocalLauncher().check(gpus_wanted, "auto")
     assert check.answer == answer
-    assert ("pip install" in check.repair) == (answer == "fail")
+    assert (f"{sys.executable} -m pip install 'torch>=" in check.repair) == (answer == "fail")
     if code is None:
         assert LocalLauncher().prepare_image("auto", gpus_wanted, lambda step: None) == ("", "")
     else:

@@ -145,6 +145,24 @@ def test_what_cannot_be_extended_is_told(tmp_path: Path, name: str) -> None:
     assert problems(tmp_path, "extends = 3\n")[0].code == "preset.not_found"
 
 
+def test_one_string_is_a_list_of_one() -> None:
+    preset = override(Preset(), ["data.data_path=/x/wiki_text_sentence", "launch.gpus=GPU-8f1c"])
+    assert preset.data.data_path == ("/x/wiki_text_sentence",)
+    assert preset.launch.gpus == ("GPU-8f1c",)
+    assert override(Preset(), ["launch.gpus=none"]).launch.gpus == "none"
+
+
+def test_limits_are_told_as_people_write_them() -> None:
+    with pytest.raises(PresetError) as refused:
+        override(Preset(), ["train.steps=2000000000", "train.weight_decay=1.5", "train.adam_beta2=1"])
+    expected = [problem.params["expected"] for problem in refused.value.problems]
+    assert expected == [
+        "at least 1 and at most 1,000,000,000",
+        "at least 0 and at most 1",
+        "at least 0 and at most 0.999999",
+    ]
+
+
 def test_overrides() -> None:
     texts = ["train.learning_rate=3e-4", "train.steps = 9", "data.vocab_file=/a b/v.txt", "launch.gpus=none"]
     preset = override(shipped("bert-340m"), [*texts, 'data.data_path=["/x", "/y"]', "train.warmup=1"])

@@ -58,7 +58,8 @@ def parse_override(text: str) -> tuple[str, str, Any]:
 
 
 def override(preset: Preset, texts: Iterable[str]) -> Preset:
-    """A copy of ``preset`` with ``--set`` texts applied.
+    """A copy of ``preset`` with ``--set`` texts applied. A field that holds a list takes one string, too:
+    ``data.data_path=/data/wiki_text_sentence``.
 
     Raises:
         PresetError: as :func:`parse_override`, and for values that do not fit their field.
@@ -66,8 +67,17 @@ def override(preset: Preset, texts: Iterable[str]) -> Preset:
     tables = as_tables(preset)
     for text in texts:
         section, key, value = parse_override(text)
-        tables[section][key] = value
+        tables[section][key] = _list_of_one(value, section, key)
     return _build(tables, "--set")
+
+
+def _list_of_one(value: Any, section: str, key: str) -> Any:
+    """One string where a list of them is wanted is meant as a list of one."""
+    kinds = _alternatives(typing.get_type_hints(SECTIONS[section])[key])
+    wants_list = any(typing.get_origin(kind) is tuple for kind in kinds)
+    if isinstance(value, str) and value and wants_list and not any(_as_kind(value, kind)[0] for kind in kinds):
+        return [value]
+    return value
 
 
 def as_tables(preset: Preset) -> Tables:
@@ -278,6 +288,11 @@ def _within(value: Any, setting: Setting, where: str) -> Problem | None:
     too_high = high is not None and (value >= high if strict else value > high)
     if not (too_low or too_high):
         return None
-    bounds = [f"{'above' if strict else 'at least'} {low:g}"] if low is not None else []
-    bounds += [f"{'below' if strict else 'at most'} {high:g}"] if high is not None else []
-    return Problem("preset.out_of_range", where, str(value), {"expected": ", ".join(bounds)})
+    bounds = [f"{'above' if strict else 'at least'} {_number(low)}"] if low is not None else []
+    bounds += [f"{'below' if strict else 'at most'} {_number(high)}"] if high is not None else []
+    return Problem("preset.out_of_range", where, str(value), {"expected": " and ".join(bounds)})
+
+
+def _number(limit: float) -> str:
+    """As people write it: 1,000,000,000 and 0.5."""
+    return f"{limit:,.0f}" if limit == int(limit) else f"{limit:g}"
