@@ -50,6 +50,7 @@ def _arguments(attempt: AttemptDirectory, ranks: int, knows_shutdown_timeout: bo
         "--rdzv-backend=c10d",
         "--rdzv-endpoint=127.0.0.1:0",
         "--local-addr=127.0.0.1",
+        f"--log-dir={attempt.rank_errors}",  # else a folder beside the attempt, which stays if we are killed
         *([f"--shutdown-timeout={SHUTDOWN_SECONDS}"] if knows_shutdown_timeout else []),
         "-m",
         "trainer",

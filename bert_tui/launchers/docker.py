@@ -16,13 +16,13 @@ from docker.types import DeviceRequest, LogConfig, Mount, Ulimit
 from bert_tui.checks.check import Check
 from bert_tui.checks.docker import docker_checks
 from bert_tui.launchers.container_spec import (
+    ATTEMPT_LABEL,
     LOG_DRIVER,
     LOG_OPTIONS,
     RUN_LABEL,
     TMPFS,
     Caller,
     ContainerSpec,
-    container_name,
     container_spec,
     docker_run,
 )
@@ -150,10 +150,22 @@ class DockerLauncher:
                 client.remove_container(handle["container"], v=True)
 
 
-def unrecorded(attempt: AttemptDirectory) -> Handle:
-    """The handle of an attempt's container by its name alone, for a container whose making was not recorded."""
-    name = container_name(attempt)
-    return {"launcher": "docker", "host": socket.gethostname(), "engine": address(), "container": name, "name": name}
+def containers_up_to(attempt: AttemptDirectory) -> list[Handle]:
+    """The containers of an attempt and of those before it that are still there, found by their labels: a starter that
+    was killed may have left one whose making nobody recorded.
+
+    Raises:
+        EnvironmentRefused: the engine cannot be asked.
+    """
+    engine = address()
+    with engine_errors():
+        found = connect(engine).containers(all=True, filters={"label": f"{RUN_LABEL}={attempt.run.path}"})
+    common = {"launcher": DockerLauncher.name, "host": socket.gethostname(), "engine": engine}
+    return [
+        {**common, "container": container["Id"]}
+        for container in found
+        if int(container["Labels"][ATTEMPT_LABEL]) <= attempt.number
+    ]
 
 
 def runs_by_label() -> list[Path]:

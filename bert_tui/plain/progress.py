@@ -63,7 +63,7 @@ class _Teller(ABC):
         self._tell_step(progress, at_once=validated or not snapshot.view.state.active)
         if validation is not None and validated:
             self._validated = validation.step
-            self.validation(progress, validation)
+            self.validation(snapshot, validation)
 
     def _tell_step(self, progress: Progress, *, at_once: bool) -> None:
         due = at_once or time.monotonic() >= self._next_step_line
@@ -85,7 +85,7 @@ class _Teller(ABC):
         """A step was done."""
 
     @abstractmethod
-    def validation(self, progress: Progress, validation: Validation) -> None:
+    def validation(self, snapshot: Snapshot, validation: Validation) -> None:
         """A validation was done."""
 
     @abstractmethod
@@ -100,6 +100,9 @@ class _Teller(ABC):
 class _LineTeller(_Teller):
     """Sentences. Values carry TensorBoard's tags, so that logs can be searched for them."""
 
+    _told = -1
+    """Step of the last validation that has had its line."""
+
     def stage(self, snapshot: Snapshot) -> None:
         self.write(f"{self.run.id}: {headline(snapshot).text}")
 
@@ -113,15 +116,19 @@ class _LineTeller(_Teller):
             parts.append(f"{duration(progress.eta_seconds)} left")
         self.write("  ".join(parts))
 
-    def validation(self, progress: Progress, validation: Validation) -> None:
-        self.write(_validation_line(progress.total_steps, validation))
+    def validation(self, snapshot: Snapshot, validation: Validation) -> None:
+        """That of the last step waits for the end: it is the last line of all."""
+        total = snapshot.total_steps or 0
+        if snapshot.view.state.active and validation.step < total:
+            self._told = validation.step
+            self.write(_validation_line(total, validation))
 
     def tell_end(self, snapshot: Snapshot) -> None:
         self.write(f"{self.run.id}: {headline(snapshot).text}")
         if advice := remedy(snapshot):
             self.write(advice)
         progress = snapshot.view.progress
-        if progress is not None and progress.validation is not None:
+        if progress is not None and progress.validation is not None and progress.validation.step != self._told:
             self.write(_validation_line(progress.total_steps, progress.validation))
 
     def tell_detached(self) -> None:
@@ -146,7 +153,7 @@ class _JsonTeller(_Teller):
         names = ("step", "total_steps", "lm_loss", "sop_loss", "learning_rate", "tokens_per_second", "eta_seconds")
         self._object("step", **{name: getattr(progress, name) for name in names})
 
-    def validation(self, progress: Progress, validation: Validation) -> None:
+    def validation(self, snapshot: Snapshot, validation: Validation) -> None:
         self._object("validation", **vars(validation))
 
     def tell_end(self, snapshot: Snapshot) -> None:

@@ -15,6 +15,7 @@ import bert_tui
 from bert_tui.machine import Machine, read_machine
 from bert_tui.plan import Plan, make_plan
 from bert_tui.processes import spawn_detached
+from bert_tui.runs.end import settle
 from bert_tui.runs.registry import link_run
 from bert_tui.runs.state import RunState, state_of
 from trainer.spec import preset_file
@@ -73,7 +74,7 @@ def resume_run(
     """
     overrides = tuple(overrides)
     _refuse_fixed(overrides)
-    last = _refuse_busy(run)
+    last = _settled_attempt(run)
     base = _last_request(run)
     preset = _overridden(preset_file.from_tables(base.preset, str(run.path)), overrides)
     _refuse_done(run, preset)
@@ -154,13 +155,15 @@ def _refuse_fixed(overrides: tuple[str, ...]) -> None:
         raise RunError(*(Problem("run.fixed", name, "", changeable) for name in fixed))
 
 
-def _refuse_busy(run: RunDirectory) -> AttemptDirectory:
-    """The last attempt, if it is over. A lost run counts as over where its lock is free."""
+def _settled_attempt(run: RunDirectory) -> AttemptDirectory:
+    """The last attempt, if it is over, with its end on record and its container gone: once there is a later attempt,
+    nobody looks at it any more. A lost run counts as over where its lock is free."""
     view = state_of(run)
     if by := holder(run, patience=0.0 if view.state.active else WINDING_UP):
         raise RunError(locked(run, by))
     if view.attempt is None or view.state.active:
         raise RunError(Problem("run.active", run.id, view.state))
+    settle(view)
     return view.attempt
 
 

@@ -1,4 +1,4 @@
-"""What a viewer does who finds a run ended: records it if nobody could, and clears the container away."""
+"""What a viewer does who finds a run ended: records it if nobody could, and clears its containers away."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from bert_tui.runs.registry import labelled_runs
 from bert_tui.runs.state import RunState, RunView, probe_handle, state_of
 from trainer.spec.problem import EnvironmentRefused, RunError
 from trainer.spec.records import Exit, Request, read_record, to_json
-from trainer.spec.run_directory import write_once
+from trainer.spec.run_directory import AttemptDirectory, write_once
 from trainer.spec.run_lock import kept_free
 
 PATIENCE = 10.0
@@ -29,7 +29,7 @@ def settle_all(views: Iterable[RunView]) -> list[RunView]:
 
 def settle(view: RunView, patience: float = PATIENCE) -> RunView:
     """Brings a run that has ended to rest; returns the view after it. A run that goes on is left alone. Takes as long
-    as the engine does to answer, and as the container to end.
+    as the engine does to answer, and as the containers to end.
 
     Where supervisor or starter were killed, nobody wrote ``exit.json``: whoever sees it first does. A viewer who may
     not write there changes nothing.
@@ -39,7 +39,7 @@ def settle(view: RunView, patience: float = PATIENCE) -> RunView:
     if view.exit is None:
         view = _record_end(view)
     if view.exit is not None:
-        _remove_container(view, patience)
+        _remove_containers(view, patience)
     return view
 
 
@@ -59,27 +59,44 @@ def _record_end(view: RunView) -> RunView:
     return state_of(view.run)
 
 
-def _remove_container(view: RunView, patience: float) -> None:
-    """Only one that has ended. Where it takes longer, whoever looks next removes it."""
-    handle = view.launch.handle if view.launch else _unrecorded_container(view)
-    if handle is None or handle.get("launcher") == "local":
-        return
+def _remove_containers(view: RunView, patience: float) -> None:
+    """Only those that have ended. Where one takes longer, whoever looks next removes it."""
     until = time.monotonic() + patience
-    while not isinstance(probe_handle(handle), Exited):
-        if time.monotonic() >= until:
+    for handle in _containers(view):
+        if not _ended(handle, until):
             return
-        time.sleep(0.1)
-    try:
-        launcher_named(handle["launcher"]).remove(handle)
-    except EnvironmentRefused:
-        return  # the engine does not answer or is not ours: the container stays, and its label still finds the run
+        try:
+            launcher_named(handle["launcher"]).remove(handle)
+        except EnvironmentRefused:
+            return  # the engine does not answer or is not ours: the container stays, and its label still finds the run
 
 
-def _unrecorded_container(view: RunView) -> Handle | None:
-    """By its name: a starter killed between making a container and recording it leaves one that never ran."""
-    from bert_tui.launchers.docker import unrecorded
+def _containers(view: RunView) -> list[Handle]:
+    """The one that was recorded, and those of this and earlier attempts that nobody recorded. A later attempt's is
+    not ours to judge: it may just be starting."""
+    from bert_tui.launchers.docker import containers_up_to
 
     assert view.attempt is not None
-    request = read_record(Request, view.attempt.request)
+    recorded = [view.launch.handle] if view.launch and view.launch.handle.get("launcher") != "local" else []
+    if not any(_wants_docker(attempt) for attempt in view.run.attempts()):
+        return recorded
+    known = {handle.get("container") for handle in recorded}
+    try:
+        found = containers_up_to(view.attempt)
+    except EnvironmentRefused:
+        found = []
+    return [*recorded, *(handle for handle in found if handle["container"] not in known)]
+
+
+def _wants_docker(attempt: AttemptDirectory) -> bool:
+    request = read_record(Request, attempt.request)
     launch = request.preset.get("launch") if request else None
-    return unrecorded(view.attempt) if isinstance(launch, dict) and launch.get("launcher") == "docker" else None
+    return isinstance(launch, dict) and launch.get("launcher") == "docker"
+
+
+def _ended(handle: Handle, until: float) -> bool:
+    while not isinstance(probe_handle(handle), Exited):
+        if time.monotonic() >= until:
+            return False
+        time.sleep(0.1)
+    return True

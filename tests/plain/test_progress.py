@@ -49,8 +49,18 @@ def test_a_run_to_its_end(tmp_path: Path) -> None:
     assert f"step 120 of 200  lm loss {lm_loss(120):.4f}" in out.getvalue()
     assert f"step 200 of 200  lm loss {lm_loss(200):.4f}" in out.getvalue()
     final = f"lm loss validation {lm_loss(200) + 0.05:.4f}  (guessing by word frequency: {UNIGRAM:.4f})"
-    assert final in lines[-1]
+    assert [line for line in lines if final in line] == lines[-1:]
     assert "\x1b" not in out.getvalue()
+
+
+def test_a_run_that_has_ended_is_told_once(tmp_path: Path) -> None:
+    run = training_run(tmp_path, 250)
+    run.end("stopped")
+    out = io.StringIO()
+    assert follow_run(run.directory, out, json=False) == 3
+    lines = out.getvalue().splitlines()
+    assert len(lines) == len(set(lines)) == 3
+    assert "step 200 of 700  lm loss validation" in lines[-1]
 
 
 def test_a_failure_names_cause_and_remedy(tmp_path: Path) -> None:

@@ -196,6 +196,7 @@ def test_a_stop_saves_a_checkpoint_of_its_last_step(history: History, disturbanc
 def test_nothing_outlives_an_attempt_however_it_ends(history: History) -> None:
     assert set(history.survivors) >= {"rank killed", "torchrun killed", "supervisor killed"}
     assert not any(history.survivors.values()), history.survivors
+    assert not list(history.disturbed.cache.rglob("torchelastic_*"))
 
 
 def test_a_second_start_is_refused_naming_the_holder(history: History) -> None:

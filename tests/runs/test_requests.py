@@ -9,7 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from bert_tui.processes import is_alive
+from bert_tui.launchers.container_spec import ATTEMPT_LABEL, RUN_LABEL, container_name
+from bert_tui.launchers.cpu_image import base_image
+from bert_tui.launchers.docker import runs_by_label
+from bert_tui.launchers.engine import connect
+from bert_tui.processes import is_alive, kill
 from bert_tui.runs.control import kill_run, request_checkpoint, request_stop
 from bert_tui.runs.create import create_run, resume_run
 from bert_tui.runs.end import settle
@@ -25,7 +29,7 @@ from trainer.spec.preset import Preset, replace
 from trainer.spec.problem import DatasetError, PresetError, RunError, VocabularyError
 from trainer.spec.records import Exit, Preparation, Request, read_record, to_json
 from trainer.spec.resolved import Resolved
-from trainer.spec.run_directory import RunDirectory
+from trainer.spec.run_directory import AttemptDirectory, RunDirectory
 from trainer.spec.run_lock import take_lock
 
 pytestmark = pytest.mark.timeout(120)
@@ -156,6 +160,31 @@ def test_a_resume_that_was_killed_before_it_wrote_its_request_can_be_made_again(
     assert resume_run(run).number == 3
     assert read_record(Request, run.attempt(3).request) == read_record(Request, run.attempt(1).request)
     kill_run(run)
+
+
+@pytest.mark.docker
+def test_a_container_made_after_its_starters_death_is_removed_by_a_resume_or_by_the_next_look(tmp_path: Path) -> None:
+    run = create_run(tiny_plan(tmp_path, 'launch.launcher="docker"'))
+    preparation = wait_for(run, lambda view: view.preparation is not None).preparation
+    assert preparation is not None
+    kill(preparation.pid, preparation.pid_started)
+    wait_for(run, over)
+    make_container(run.attempt(1))
+    resume_run(run)
+    assert run.path not in runs_by_label()
+    assert run.attempt(1).exit.exists()
+
+    make_container(run.attempt(1))
+    kill_run(run)
+    settle(state_of(run))
+    assert run.path not in runs_by_label()
+
+
+def make_container(attempt: AttemptDirectory) -> None:
+    """What the engine does with the last call of a starter that is killed meanwhile."""
+    labels = {RUN_LABEL: str(attempt.run.path), ATTEMPT_LABEL: str(attempt.number)}
+    connect().create_container(base_image(), ["true"], name=container_name(attempt), labels=labels)
+    assert attempt.run.path in runs_by_label()
 
 
 def test_an_end_that_nobody_wrote_is_recorded_once(tmp_path: Path) -> None:

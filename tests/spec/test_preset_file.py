@@ -155,12 +155,11 @@ def test_one_string_is_a_list_of_one() -> None:
 def test_limits_are_told_as_people_write_them() -> None:
     with pytest.raises(PresetError) as refused:
         override(Preset(), ["train.steps=2000000000", "train.weight_decay=1.5", "train.adam_beta2=1"])
-    expected = [problem.params["expected"] for problem in refused.value.problems]
-    assert expected == [
-        "at least 1 and at most 1,000,000,000",
-        "at least 0 and at most 1",
-        "at least 0 and at most 0.999999",
-    ]
+    assert {problem.where: problem.params["expected"] for problem in refused.value.problems} == {
+        "--set: train.steps": "at least 1 and at most 1,000,000,000",
+        "--set: train.weight_decay": "at least 0 and at most 1",
+        "--set: train.adam_beta2": "at least 0 and at most 0.999999",
+    }
 
 
 def test_overrides() -> None:
