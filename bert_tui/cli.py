@@ -74,6 +74,7 @@ def run(options: argparse.Namespace) -> int:
     if failed:
         diagnostics.tell_failed_checks(failed)
         return ExitStatus.REFUSED
+    diagnostics.tell_cautions(planned.cautions)
     return _watch(create_run(planned), options)
 
 

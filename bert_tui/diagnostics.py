@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from bert_tui.advice.words import describe
 from bert_tui.checks.check import Check, answer_lines
 from bert_tui.places import state_folder
-from trainer.spec.problem import SpecError
+from trainer.spec.problem import Problem, SpecError
 
 
 def tell_problems(error: SpecError) -> None:
@@ -25,6 +25,13 @@ def tell_failed_checks(checks: Iterable[Check]) -> None:
     tell("nothing was started; the checklist found:")
     for check in checks:
         print("\n".join(answer_lines(check)), file=sys.stderr)
+
+
+def tell_cautions(cautions: Iterable[Problem]) -> None:
+    """Prints what is allowed and hardly meant, a line each."""
+    for caution in cautions:
+        words = describe(caution)
+        tell(f"caution: {words.what} {words.remedy}")
 
 
 def tell(message: str) -> None:

@@ -8,7 +8,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from bert_tui import forecast
 from bert_tui.machine import Machine
+from bert_tui.vocabulary_size import vocabulary_size
 from trainer.spec import preset_file, sizing
 from trainer.spec.preset import Preset, contradictions, get, missing, replace
 from trainer.spec.problem import PresetError, Problem
@@ -47,13 +49,17 @@ class Plan:
     accumulation: int
     """Micro batches a rank works through for one update."""
     shape: Shape
-    """With BERT's vocabulary where the real one is not known yet."""
+    """With BERT's vocabulary where its own is not known yet."""
     parameters: int
     memory: Memory
     """Of one rank."""
     step_flops: float
+    seconds: float | None
+    """A rough guess of how long all steps take; None where nothing is known of the devices' speed."""
     problems: tuple[Problem, ...]
     """What forbids the start; empty in a sound plan."""
+    cautions: tuple[Problem, ...] = ()
+    """What is allowed, and hardly meant."""
 
     def as_json(self) -> dict[str, Any]:
         """What ``bert-tui plan --json`` prints: the same for the same preset on the same machine."""
@@ -68,7 +74,9 @@ class Plan:
             "parameters": self.parameters,
             "memory_bytes": {**asdict(self.memory), "total": self.memory.total},
             "step_flops": self.step_flops,
+            "seconds": self.seconds,
             "problems": [problem.as_json() for problem in self.problems],
+            "cautions": [caution.as_json() for caution in self.cautions],
         }
 
 
@@ -107,6 +115,8 @@ def make_plan(preset: Preset, name: str, machine: Machine) -> Plan:
     if not problems:
         problems = contradictions(preset) + _memory_problems(memory, ranks, device, machine)
     shape = shape_of(preset)
+    step_flops = sizing.step_flops(shape, preset.train.global_batch, preset.data.mask_probability)
+    seconds = forecast.training_seconds(preset, step_flops, device, machine.cores)
     return Plan(
         name=name,
         preset=preset,
@@ -118,8 +128,10 @@ def make_plan(preset: Preset, name: str, machine: Machine) -> Plan:
         shape=shape,
         parameters=sizing.parameter_count(shape),
         memory=memory,
-        step_flops=sizing.step_flops(shape, preset.train.global_batch, preset.data.mask_probability),
+        step_flops=step_flops,
+        seconds=seconds,
         problems=(*problems, *gpu_problems),
+        cautions=forecast.cautions(preset, seconds),
     )
 
 
@@ -138,9 +150,26 @@ def memory_of(preset: Preset, device: Device, micro_batch: int) -> Memory:
 
 
 def shape_of(preset: Preset) -> Shape:
-    """The shape of a preset's model, with BERT's vocabulary where its own files are read later."""
-    vocab_size = sizing.SAMPLE_VOCAB if preset.data.source == "sample" else None
-    return sizing.shape_of(preset.model, preset.model.vocab_size or vocab_size)
+    """The shape of a preset's model, with BERT's vocabulary where its own is not known yet."""
+    return sizing.shape_of(preset.model, known_vocabulary(preset))
+
+
+def known_vocabulary(preset: Preset) -> int | None:
+    """The entries of a preset's vocabulary; None as long as no file that can be read is named."""
+    if preset.model.vocab_size:
+        return preset.model.vocab_size
+    if preset.data.source == "sample":
+        return sizing.SAMPLE_VOCAB
+    return vocabulary_size(expand_path(preset.data.vocab_file)) if preset.data.vocab_file else None
+
+
+def trial_plan(preset: Preset, machine: Machine) -> Plan:
+    """The plan of a preset whose files and folders may still be open: they decide nothing about its size."""
+    still_open = [problem.where for problem in missing(preset) if problem.where in VARIABLES]
+    paths: dict[str, Any] = {field.replace(".", "__"): "/" for field in still_open}
+    if "data__data_path" in paths:
+        paths["data__data_path"] = ("/",)
+    return make_plan(replace(preset, **paths), "trial", machine)
 
 
 def expand_path(text: str) -> str:

@@ -5,13 +5,15 @@ from pathlib import Path
 
 import pytest
 
+from bert_tui.forecast import roughly
 from bert_tui.machine import Gpu, Machine
-from bert_tui.plan import fill_from_variables, make_plan, preset_name
+from bert_tui.plan import fill_from_variables, known_vocabulary, make_plan, preset_name
 from bert_tui.presets import find_preset
+from bert_tui.wizard.review import in_words
 from trainer.spec.preset import Preset, replace
 from trainer.spec.preset_file import read_preset
 from trainer.spec.problem import PresetError
-from trainer.spec.sizing import GIB
+from trainer.spec.sizing import BERT_VOCAB, GIB
 
 GPUS = tuple(Gpu(f"GPU-{index}", index, "H100", 80 * GIB, 79 * GIB) for index in range(8))
 BOX = Machine(cores=64, memory_total=1000 * GIB, memory_available=900 * GIB, gpus=GPUS, driver="580.65.06")
@@ -81,6 +83,51 @@ def test_an_automatic_micro_batch_fits_and_divides() -> None:
 
 def test_the_plan_is_a_function_of_preset_and_machine() -> None:
     assert make_plan(shipped("bert-4b"), "x", BOX).as_json() == make_plan(shipped("bert-4b"), "x", BOX).as_json()
+
+
+def test_the_time_is_guessed_on_a_cpu_and_a_very_long_run_is_a_caution() -> None:
+    tiny = make_plan(shipped("bert-tiny"), "x", LAPTOP)
+    assert tiny.seconds is not None
+    assert 120 < tiny.seconds < 240  # measured on two cores: 2,000 steps of 83 ms
+    assert tiny.cautions == ()
+    large = make_plan(replace(shipped("bert-340m"), launch__gpus="none", train__micro_batch=1), "x", LAPTOP)
+    assert [(caution.code, caution.value) for caution in large.cautions] == [("plan.long", "5 years")]
+    assert large.problems == ()
+    assert make_plan(shipped("bert-340m"), "x", BOX).seconds is None
+
+
+def test_a_learning_rate_that_nobody_trains_bert_with_is_a_caution() -> None:
+    plan = make_plan(replace(shipped("bert-tiny"), train__learning_rate=5.0), "x", LAPTOP)
+    assert [(caution.code, caution.where) for caution in plan.cautions] == [
+        ("plan.learning_rate", "train.learning_rate")
+    ]
+    told = {sentence.about: sentence.caution for sentence in in_words(plan)}
+    assert "0.001" in told["Training"] and not told["Time"]
+
+
+def test_the_vocabulary_is_counted_where_it_can_be_read(tmp_path: Path) -> None:
+    vocabulary = tmp_path / "vocab.txt"
+    vocabulary.write_text("[PAD]\r\n" + "piece\n" * 7999 + "\n")
+    preset = replace(shipped("bert-base"), data__vocab_file=str(vocabulary))
+    own, assumed = make_plan(preset, "x", BOX), make_plan(shipped("bert-base"), "x", BOX)
+    assert (own.shape.vocab_size, assumed.shape.vocab_size) == (8000, BERT_VOCAB)
+    assert assumed.parameters - own.parameters == (assumed.shape.padded_vocab - own.shape.padded_vocab) * (768 + 1)
+    assert known_vocabulary(replace(preset, data__vocab_file=str(tmp_path))) is None
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [
+        (3, "a minute"),
+        (70, "1 minute"),
+        (3500, "1 hour"),
+        (40 * 3600, "2 days"),
+        (5e7, "2 years"),
+        (1e12, "31,688 years"),
+    ],
+)
+def test_guesses_have_one_unit(seconds: float, words: str) -> None:
+    assert roughly(seconds) == words
 
 
 def test_paths_are_expanded(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -475,6 +475,15 @@ TEXTS: dict[str, Words] = {
         "Each {device} would need {value} GiB of memory, and {available} GiB are there.",
         "Choose a larger tensor-parallel size, a smaller micro batch or a smaller model.",
     ),
+    # what a plan may be and is hardly meant to be
+    "plan.long": Words(
+        "Training would take about {value} on this machine.",
+        "Choose a smaller model, fewer steps or a machine with GPUs.",
+    ),
+    "plan.learning_rate": Words(
+        "A learning rate of {value} is far too high: the loss will hardly fall.",
+        "Choose one between 0.00001 and 0.001, with which BERT learns.",
+    ),
 }
 
 

@@ -6,6 +6,7 @@ from bert_tui.checks.check import Check
 from bert_tui.checks.data import DATA_CHECKS
 from bert_tui.checks.docker import DOCKER_CHECKS
 from bert_tui.checks.environment import ENVIRONMENT_CHECKS
+from bert_tui.checks.plan import PLAN_CHECKS
 from bert_tui.checks.relevance import judged
 from bert_tui.checks.runner import Question, Subject, ask_all
 from bert_tui.machine import Machine
@@ -21,5 +22,5 @@ def check_machine(machine: Machine, preset: Preset | None) -> list[Check]:
 
 
 def check_run(machine: Machine, preset: Preset) -> list[Check]:
-    """Everything about this machine and the preset's files."""
-    return [*check_machine(machine, preset), *ask_all(DATA_CHECKS, Subject(preset, machine))]
+    """Everything about this machine, the preset's files, and the plan that follows from it."""
+    return [*check_machine(machine, preset), *ask_all((*DATA_CHECKS, *PLAN_CHECKS), Subject(preset, machine))]

@@ -11,6 +11,8 @@ from textual.containers import Horizontal, Vertical
 from textual.content import Content
 from textual.widgets import Input, Label, Static
 
+from bert_tui.forecast import roughly
+from bert_tui.plan import known_vocabulary, trial_plan
 from bert_tui.screens.page import Obstacle, WizardPage
 from bert_tui.widgets.choice_list import ChoiceList, Line
 from bert_tui.widgets.field import LineInput
@@ -50,8 +52,11 @@ class ModelPage(WizardPage):
     def lead(self) -> str:  # type: ignore[override]
         """What size costs, and which vocabulary the figures count."""
         cost = "A larger one learns more, and needs more memory and time."
-        sample = self.session.preset.data.source == "sample"
-        return f"{cost} Counted with the sample text's small vocabulary." if sample else cost
+        size = known_vocabulary(self.session.preset)
+        if size is None:
+            return f"{cost} Counted with BERT's vocabulary: yours cannot be read yet."
+        whose = "the sample text's" if self.session.preset.data.source == "sample" else "your"
+        return f"{cost} Counted with {whose} vocabulary of {size:,} pieces."
 
     def compose_body(self) -> ComposeResult:
         """Table, then knobs."""
@@ -124,8 +129,10 @@ class ModelPage(WizardPage):
         train, length = self.session.preset.train, self.session.preset.model.sequence_length
         steps = train.steps or 0
         tokens = count(steps * train.global_batch * length)
+        seconds = trial_plan(self.session.preset, self.session.known_machine).seconds
+        time = "" if seconds is None else f", in about {roughly(seconds)} on this machine"
         return (
-            f"It reads up to {tokens} tokens. The learning rate rises for {train.warmup:,} steps, then falls to "
+            f"It reads up to {tokens} tokens{time}. The learning rate rises for {train.warmup:,} steps, then falls to "
             f"{Decimal(f'{train.min_learning_rate:.3g}'):f}."
         )
 

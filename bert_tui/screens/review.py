@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.containers import Horizontal, VerticalScroll
+from textual.content import Content
 from textual.message import Message
 from textual.widgets import Label, Static
 
@@ -41,7 +42,8 @@ class Fact(Horizontal):
     def compose(self) -> ComposeResult:
         """Both columns."""
         yield Label(self._sentence.about, markup=False)
-        yield Static(self._sentence.text, classes="sentence", markup=False)
+        caution = f"\n! {self._sentence.caution}" if self._sentence.caution else ""
+        yield Static(Content.assemble(self._sentence.text, (caution, "$warning")), classes="sentence")
 
 
 class Command(VerticalScroll, can_focus=True):

@@ -9,6 +9,7 @@ from textual.app import ComposeResult
 from textual.content import Content
 from textual.widgets import Static
 
+from bert_tui.plan import trial_plan
 from bert_tui.screens.page import Obstacle, WizardPage
 from bert_tui.widgets.choice_list import ChoiceList, Line
 from bert_tui.widgets.memory_bar import memory_bar
@@ -76,7 +77,7 @@ class TensorParallelPage(WizardPage):
         self._show_note()
 
     def _show_note(self) -> None:
-        plan = choices.trial_plan(self.session.preset, self.session.known_machine)
+        plan = trial_plan(self.session.preset, self.session.known_machine)
         unit = "process" if self._cpu else "GPU"
         micro = plan.preset.train.micro_batch
         rounds = "" if plan.accumulation == 1 else f", {plan.accumulation} times a step"

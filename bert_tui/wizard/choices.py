@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from bert_tui import presets
 from bert_tui.advice import words
 from bert_tui.checks.check import Check
 from bert_tui.machine import Machine
-from bert_tui.plan import VARIABLES, Plan, make_plan
+from bert_tui.plan import Plan, trial_plan
 from bert_tui.wizard import defaults
 from bert_tui.wizard.answers import Answers
-from trainer.spec.preset import Preset, missing, replace
+from trainer.spec.preset import Preset, replace
 from trainer.spec.problem import Problem
 from trainer.spec.sizing import GIB, Shape
 
@@ -99,7 +98,8 @@ def _size(answers: Answers, machine: Machine) -> SizeChoice:
     divisible = [choice for choice in candidates if choice.divides] or candidates
     chosen = next((choice for choice in divisible if not choice.reason), divisible[-1])
     plan = trial_plan(replace(answers.preset, parallel__tensor=chosen.tensor), machine)
-    reason = f"only {chosen.available / GIB:.0f} there" if chosen.reason else ""
+    whose = "GPU has {:.1f}" if plan.device == "cuda" else "only {:.1f} free"
+    reason = whose.format(chosen.available / GIB) if chosen.reason else ""
     return SizeChoice(answers.size, plan.shape, plan.parameters, chosen.memory, chosen.tensor, reason)
 
 
@@ -116,7 +116,7 @@ def _tensor(preset: Preset, tensor: int, devices: int, machine: Machine) -> Tens
     reason = _indivisible(preset, tensor, data, devices)
     divides = not reason
     if divides and needed > available:
-        reason = f"needs {needed / GIB:.1f} GiB, {available / GIB:.1f} there"
+        reason = f"each needs {needed / GIB:.1f} GiB and has {available / GIB:.1f}"
     return TensorChoice(tensor, data, needed, available, divides, reason)
 
 
@@ -138,15 +138,6 @@ def _available(preset: Preset, tensor: int, machine: Machine) -> int:
         return machine.memory_available // tensor
     wanted = [gpu for gpu in machine.gpus if preset.launch.gpus == "all" or gpu.uuid in preset.launch.gpus]
     return min((gpu.memory_total for gpu in wanted), default=0)
-
-
-def trial_plan(preset: Preset, machine: Machine) -> Plan:
-    """The plan of a preset whose files and folders may still be open: they decide nothing about its size."""
-    still_open = [problem.where for problem in missing(preset) if problem.where in VARIABLES]
-    paths: dict[str, Any] = {field.replace(".", "__"): "/" for field in still_open}
-    if "data__data_path" in paths:
-        paths["data__data_path"] = ("/",)
-    return make_plan(replace(preset, **paths), "trial", machine)
 
 
 def first_problem(plan: Plan) -> str:

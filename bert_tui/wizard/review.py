@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from bert_tui.advice.words import describe
+from bert_tui.forecast import CPU_CORE_FLOPS, roughly
 from bert_tui.plan import Plan
 from trainer.spec.sizing import GIB
+
+SPEED = f"{CPU_CORE_FLOPS / 1e9:.0f} billion operations a second"
 
 
 @dataclass(frozen=True)
@@ -15,6 +19,8 @@ class Sentence:
     about: str
     """A word: "Model", "Data"."""
     text: str
+    caution: str = ""
+    """What to do about it, where it is allowed and hardly meant."""
 
 
 def in_words(plan: Plan) -> list[Sentence]:
@@ -22,7 +28,8 @@ def in_words(plan: Plan) -> list[Sentence]:
     return [
         Sentence("Model", _model(plan)),
         Sentence("Data", _data(plan)),
-        Sentence("Training", _training(plan)),
+        Sentence("Training", _training(plan), _caution(plan, "train.learning_rate")),
+        Sentence("Time", _time(plan), _caution(plan, "train.steps")),
         Sentence("Split", _split(plan)),
         Sentence("Saved", _saved(plan)),
         Sentence("Curves", f"Loss curves for TensorBoard go to {plan.preset.logs.tensorboard_path}."),
@@ -32,7 +39,10 @@ def in_words(plan: Plan) -> list[Sentence]:
 
 def sentences(plan: Plan) -> list[str]:
     """The same as lines of text."""
-    return [f"{sentence.about + ':':<10} {sentence.text}" for sentence in in_words(plan)]
+    return [
+        f"{sentence.about + ':':<10} {sentence.text}" + (f" ! {sentence.caution}" if sentence.caution else "")
+        for sentence in in_words(plan)
+    ]
 
 
 def count(number: int) -> str:
@@ -45,8 +55,8 @@ def count(number: int) -> str:
 def _model(plan: Plan) -> str:
     shape = plan.shape
     return (
-        f"BERT with {shape.layers} layers of width {shape.hidden}, {shape.heads} attention heads: about "
-        f"{count(plan.parameters)} parameters."
+        f"BERT, {shape.layers} layers of width {shape.hidden}, {shape.heads} heads: {count(plan.parameters)} "
+        "parameters."
     )
 
 
@@ -63,6 +73,16 @@ def _training(plan: Plan) -> str:
         f"{train.steps:,} steps of {train.global_batch} rows, {plan.shape.sequence_length} tokens a row; "
         f"learning rate {train.learning_rate:g}."
     )
+
+
+def _time(plan: Plan) -> str:
+    if plan.seconds is None:
+        return "Not known for these GPUs; shown once it trains."
+    return f"Roughly {roughly(plan.seconds)}, at {SPEED} a core."
+
+
+def _caution(plan: Plan, field: str) -> str:
+    return " ".join(describe(caution).remedy for caution in plan.cautions if caution.where == field)
 
 
 def _split(plan: Plan) -> str:

@@ -162,6 +162,9 @@ ENGLISH: dict[str, str] = {
     "layout.warmup": "{where}: warm-up of {value} steps is not shorter than the decay of {decay} steps",
     "layout.devices": "{where}: {value} ranks wanted, {devices} devices there",
     "layout.memory": "{where}: {value} GiB a {device} needed, {available} GiB there",
+    # what a plan may be and is hardly meant to be
+    "plan.long": "{where}: the run would take about {value} on this machine",
+    "plan.learning_rate": "{where}: {value} is far above what BERT is trained with",
 }
 """One English template per code. ``where``, ``value`` and the params of the problem fill it."""
 
