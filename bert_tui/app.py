@@ -27,7 +27,7 @@ from bert_tui.frame_diff import FrameDifference
 from bert_tui.invocation import program
 from bert_tui.machine import Machine, read_machine
 from bert_tui.plan import Plan
-from bert_tui.screens.welcome import LiveRun, WelcomePage
+from bert_tui.screens.welcome import FoundRuns, OfferedRun, WelcomePage
 from bert_tui.wizard.answers import Page, answers_file
 from bert_tui.wizard.session import Session
 from trainer.spec.run_directory import RunDirectory
@@ -64,10 +64,9 @@ class ChecksDone(Message):
 
 @dataclass
 class RunsFound(Message):
-    """The runs there are."""
+    """The runs were looked for."""
 
-    live: list[LiveRun]
-    count: int
+    runs: FoundRuns
 
 
 class BertTui(FrameDifference, App[int]):
@@ -98,7 +97,7 @@ class BertTui(FrameDifference, App[int]):
         machine: Machine | None = None,
         questions: Sequence[Question] | None = None,
         last_questions: Sequence[Question] | None = None,
-        find_runs: Callable[[], tuple[list[LiveRun], int]] | None = None,
+        find_runs: Callable[[], FoundRuns] | None = None,
         describe: Callable[[Plan], str] | None = None,
     ) -> None:
         colourless = "NO_COLOR" in os.environ
@@ -110,8 +109,7 @@ class BertTui(FrameDifference, App[int]):
         """Asked about the machine, on its page."""
         self.last_questions: Sequence[Question] = _last_questions() if last_questions is None else last_questions
         """Asked about everything that was chosen, before it is started."""
-        self.live_runs: list[LiveRun] = []
-        self.run_count = 0
+        self.runs = FoundRuns()
         self.describe = describe or _describe
         self._first = first
         self._machine = machine
@@ -207,12 +205,11 @@ class BertTui(FrameDifference, App[int]):
     # Runs ----------------------------------------------------------------------------------------------------------
 
     def _seek_runs(self) -> None:
-        live, count = self._find_runs()
-        self.post_message(RunsFound(live, count))
+        self.post_message(RunsFound(self._find_runs()))
 
     def on_runs_found(self, event: RunsFound) -> None:
         """The welcome page offers them."""
-        self.live_runs, self.run_count = event.live, event.count
+        self.runs = event.runs
         self._redraw()
 
     def launch(self, plan: Plan) -> None:
@@ -228,7 +225,7 @@ class BertTui(FrameDifference, App[int]):
 
     def watch_by_id(self, run_id: str) -> None:
         """Goes to a run that was found."""
-        self.watch_run(next(found.run for found in self.live_runs if found.run.id == run_id))
+        self.watch_run(next(found.run for found in self.runs.live if found.run.id == run_id))
 
     def watch_run(self, run: RunDirectory) -> None:
         """Goes to the monitor of a run."""
@@ -338,14 +335,16 @@ def _last_questions() -> Sequence[Question]:
     return (*DATA_CHECKS, DISK)
 
 
-def _find_runs() -> tuple[list[LiveRun], int]:
-    """The runs that are alive, newest first, and how many there are in all."""
+def _find_runs() -> FoundRuns:
+    from bert_tui.runs.create import resumable
     from bert_tui.runs.registry import find_runs
     from bert_tui.runs.state import state_of
 
-    found = find_runs()
-    views = [state_of(run) for run in found]
-    return [LiveRun(view.run, _doing(view)) for view in views if view.state.active], len(found)
+    views = [state_of(run) for run in find_runs()]
+    live = tuple(OfferedRun(view.run, _doing(view)) for view in views if view.state.active)
+    ended = next(((view, step) for view in views if (step := resumable(view)) is not None), None)
+    offered = OfferedRun(ended[0].run, f"{ended[0].state}, step {ended[1]:,}") if ended else None
+    return FoundRuns(live, offered, len(views))
 
 
 def _doing(view: RunView) -> str:

@@ -17,7 +17,7 @@ from bert_tui.plan import Plan, make_plan
 from bert_tui.processes import spawn_detached
 from bert_tui.runs.end import settle
 from bert_tui.runs.registry import link_run
-from bert_tui.runs.state import RunState, state_of
+from bert_tui.runs.state import RunState, RunView, state_of
 from trainer.spec import preset_file
 from trainer.spec.checkpoint_folder import complete_checkpoints
 from trainer.spec.preset import Preset, replace
@@ -84,6 +84,15 @@ def resume_run(
     attempt = _make_attempt(run, last.number + 1)
     _start(attempt, _request(plan, overrides, update_code))
     return attempt
+
+
+def resumable(view: RunView) -> int | None:
+    """The step from which a run that has ended early would go on; None where it is alive, finished or has saved
+    nothing. What else may stand in the way is known once it is resumed."""
+    if view.state not in (RunState.STOPPED, RunState.FAILED):
+        return None
+    saved = complete_checkpoints(view.run.checkpoints)
+    return saved[-1].step if saved else None
 
 
 def _make_run_directory(parent: Path, name: str) -> RunDirectory:

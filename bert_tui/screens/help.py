@@ -18,8 +18,9 @@ from trainer.spec import preset
 TOPICS: dict[str, tuple[str, str]] = {
     "welcome": (
         "Where to begin",
-        "A training that is going on can be watched from here at any time: it does not depend on this window. To set "
-        "up a new one, answer a few short pages. Pressing Enter on each gives a training that suits this machine.",
+        "A training that is going on can be watched from here at any time: it does not depend on this window. One "
+        "that was stopped or failed can go on from its last checkpoint, the state that it saved. To set up a new one, "
+        "answer a few short pages. Pressing Enter on each gives a training that suits this machine.",
     ),
     "launch.launcher": (
         "With or without a container",

@@ -13,6 +13,7 @@ from bert_tui.app import BertTui
 from bert_tui.checks.check import Check
 from bert_tui.checks.runner import Question, Subject
 from bert_tui.machine import Gpu, Machine
+from bert_tui.screens.welcome import FoundRuns
 from trainer.spec.preset import Preset
 from trainer.spec.sizing import GIB
 
@@ -84,7 +85,7 @@ def real_app() -> BertTui:
 def app_on(machine: Machine, questions: tuple[Question, ...], **borders: Any) -> BertTui:
     """On any machine."""
     defaults: dict[str, Any] = {
-        "find_runs": lambda: ([], 0),
+        "find_runs": FoundRuns,
         "describe": lambda plan: f"run {plan.name}",
         "last_questions": (),
     }

@@ -10,7 +10,7 @@ import pytest
 from textual.pilot import Pilot
 
 from bert_tui.app import BertTui
-from bert_tui.screens.welcome import LiveRun
+from bert_tui.screens.welcome import FoundRuns, OfferedRun
 from bert_tui.wizard.answers import Page
 from tests.screens.ground import laptop_app, server_app, settled
 from trainer.spec.run_directory import RunDirectory
@@ -44,9 +44,10 @@ def at(page: Page, *keys: str) -> Callable[[Pilot[int]], Any]:
     return turn
 
 
-def two_runs() -> tuple[list[LiveRun], int]:
-    run = RunDirectory(Path("/data/runs/20261124-101112-bert-base-0a1b"))
-    return [LiveRun(run, "running, step 1,200 of 10,000")], 3
+def two_runs() -> FoundRuns:
+    live = RunDirectory(Path("/data/runs/20261124-101112-bert-base-0a1b"))
+    ended = RunDirectory(Path("/data/runs/20261123-171513-bert-base-0a1c"))
+    return FoundRuns((OfferedRun(live, "running, step 1,200 of 10,000"),), OfferedRun(ended, "stopped, step 400"), 3)
 
 
 @SIZES

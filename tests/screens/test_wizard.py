@@ -11,7 +11,9 @@ from textual.widgets import Footer, Input, Static
 from bert_tui import presets
 from bert_tui.checks.check import Check
 from bert_tui.checks.runner import Question, Subject
-from bert_tui.screens.welcome import LiveRun
+from bert_tui.runs.control import kill_run
+from bert_tui.runs.registry import link_run
+from bert_tui.screens.welcome import FoundRuns, OfferedRun
 from bert_tui.widgets.choice_list import ChoiceList
 from bert_tui.widgets.field import Field
 from bert_tui.widgets.tick_list import TickList
@@ -31,9 +33,11 @@ from tests.screens.ground import (
     settled,
     until,
 )
-from tests.staged_run import StagedRun
+from tests.staged_run import StagedRun, training_run
 from trainer.spec.preset import replace
-from trainer.spec.preset_file import read_preset
+from trainer.spec.preset_file import as_tables, read_preset
+from trainer.spec.records import Request, to_json
+from trainer.spec.run_directory import write_once
 
 PAGES = ["EnvironmentPage", "DataPage", "ModelPage", "TensorParallelPage", "ReviewPage"]
 SIZE = (80, 24)
@@ -423,12 +427,42 @@ async def test_a_run_that_cannot_be_created_is_told_and_f2_leads_back(tmp_path: 
 
 async def test_a_run_that_is_alive_is_offered_first_and_enter_watches_it(tmp_path: Path) -> None:
     run = StagedRun(tmp_path / "runs").directory
-    app = laptop_app(find_runs=lambda: ([LiveRun(run, "running")], 1))
+    app = laptop_app(find_runs=lambda: FoundRuns((OfferedRun(run, "running"),), None, 1))
     async with app.run_test(size=SIZE) as pilot:
         await settled(pilot)
         await until(pilot, lambda: app.screen.query_one("#ways", ChoiceList).value == f"run:{run.id}")
         await pilot.press("enter")
         await reach(pilot, "MonitorScreen")
+
+
+async def test_a_stopped_run_is_offered_below_and_goes_on_from_there(tmp_path: Path) -> None:
+    staged = training_run(tmp_path / "runs")
+    staged.end("stopped")
+    tables = as_tables(read_preset(staged.directory.request, presets.find_preset))
+    write_once(staged.attempt.request, to_json(Request("bert-tiny", tables, "cpu", (), 2, 1)))
+    link_run(staged.directory)
+    app = laptop_app(find_runs=None)
+    async with app.run_test(size=SIZE) as pilot:
+        await settled(pilot)
+        await until(pilot, lambda: app.runs.resumable is not None)
+        assert app.runs.resumable == OfferedRun(staged.directory, "stopped, step 400")
+        assert app.screen.query_one("#ways", ChoiceList).value == "new"  # Enter alone resumes nothing
+        await pilot.press("down", "enter")
+        await reach(pilot, "MonitorScreen")
+        kill_run(staged.directory)
+    assert [attempt.number for attempt in staged.directory.attempts()] == [1, 2]
+
+
+async def test_a_run_that_cannot_go_on_is_told_where_it_was_offered(tmp_path: Path) -> None:
+    staged = training_run(tmp_path / "runs")  # it has no request
+    staged.end("failed")
+    app = laptop_app(find_runs=lambda: FoundRuns((), OfferedRun(staged.directory, "failed, step 400"), 1))
+    async with app.run_test(size=SIZE) as pilot:
+        await settled(pilot)
+        await until(pilot, lambda: app.runs.resumable is not None)
+        await pilot.press("down", "enter")
+        notice = app.screen.query_one("#notice", Static)
+        await until(pilot, lambda: "cannot be looked at: no request" in str(notice.render()))
 
 
 async def test_two_wizards_at_once_keep_whole_answers() -> None:
