@@ -79,16 +79,21 @@ def run(options: argparse.Namespace) -> int:
 
 
 def check(options: argparse.Namespace) -> int:
-    """``check [PRESET]``: the checklist."""
+    """``check [PRESET]``: the checklist; without a preset, of what the wizard would begin with here."""
     from bert_tui.checks.checklist import check_machine, check_run
     from bert_tui.machine import read_machine
 
-    machine = read_machine()
-    answers = check_run(machine, _preset(options)[0]) if options.preset else check_machine(machine, None)
+    machine, lines = read_machine(), []
+    if options.preset:
+        answers = check_run(machine, _preset(options)[0])
+    else:
+        answers, suited = check_machine(machine, _changes(options))
+        where = "in a container" if suited.preset.launch.launcher == "docker" else "without a container"
+        lines = ["", f"Looked at for {suited.size} {where}. For something else: {program()} check PRESET"]
     if options.json:
         print(json.dumps([vars(answer) for answer in answers], ensure_ascii=False, indent=2))
     else:
-        print("\n".join(line for answer in answers for line in answer_lines(answer)))
+        print("\n".join([*(line for answer in answers for line in answer_lines(answer)), *lines]))
     failed = any(answer.answer == "fail" for answer in answers)
     return ExitStatus.REFUSED if failed else ExitStatus.FINISHED
 
@@ -183,8 +188,11 @@ def _preset(options: argparse.Namespace) -> tuple[Any, str]:
     preset, used = fill_from_variables(read_preset(path, find_preset))
     for variable in used:
         diagnostics.tell(f"taken from the environment: {variable}")
-    changes = [*options.set, *([f'launch.launcher="{options.launcher}"'] if options.launcher else [])]
-    return override(preset, changes), preset_name(path)
+    return override(preset, _changes(options)), preset_name(path)
+
+
+def _changes(options: argparse.Namespace) -> list[str]:
+    return [*options.set, *([f'launch.launcher="{options.launcher}"'] if options.launcher else [])]
 
 
 def _plan(options: argparse.Namespace, machine: Machine) -> Plan:
@@ -223,7 +231,7 @@ def _parser() -> argparse.ArgumentParser:
         "--detach", action="store_true", help="start it and give the prompt back"
     )
     verb(check, "go through the checklist; exit status 1 if something fails", _takes_changes, _takes_json).add_argument(
-        "preset", nargs="?", metavar="PRESET", help="also check what this preset needs"
+        "preset", nargs="?", metavar="PRESET", help="what to check for; without it, what the wizard would begin with"
     )
     verb(
         plan,

@@ -2,25 +2,40 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from bert_tui.checks.check import Check
 from bert_tui.checks.data import DATA_CHECKS
 from bert_tui.checks.docker import DOCKER_CHECKS
 from bert_tui.checks.environment import ENVIRONMENT_CHECKS
 from bert_tui.checks.plan import PLAN_CHECKS
-from bert_tui.checks.relevance import judged
+from bert_tui.checks.relevance import for_later, judged
 from bert_tui.checks.runner import Question, Subject, ask_all
 from bert_tui.machine import Machine
+from bert_tui.wizard import choices, defaults
+from bert_tui.wizard.answers import Answers
 from trainer.spec.preset import Preset
+from trainer.spec.preset_file import override
 
 MACHINE_CHECKS: tuple[Question, ...] = (*ENVIRONMENT_CHECKS, *DOCKER_CHECKS)
 
 
-def check_machine(machine: Machine, preset: Preset | None) -> list[Check]:
-    """Everything about this machine; with a preset, only what it needs can fail."""
-    answers = ask_all(MACHINE_CHECKS, Subject(preset or Preset(), machine))
-    return [judged(answer, preset) for answer in answers] if preset else answers
+def check_machine(machine: Machine, changes: Sequence[str] = ()) -> tuple[list[Check], Answers]:
+    """Everything about this machine, and the wizard's first answers on it, with ``--set`` texts applied. What these
+    need can fail; what else the program can do is at most a caution.
+
+    Raises:
+        PresetError: one of the changes cannot be made.
+    """
+    hopeful = defaults.first_answers(machine, docker_usable=True)
+    checks = ask_all(MACHINE_CHECKS, Subject(override(hopeful.preset, changes), machine))
+    suited = choices.suited_answers(machine, {check.name: check for check in checks})
+    suited = suited.with_preset(override(suited.preset, changes))
+    return [for_later(check, suited.preset) for check in checks], suited
 
 
 def check_run(machine: Machine, preset: Preset) -> list[Check]:
-    """Everything about this machine, the preset's files, and the plan that follows from it."""
-    return [*check_machine(machine, preset), *ask_all((*DATA_CHECKS, *PLAN_CHECKS), Subject(preset, machine))]
+    """Everything about this machine, the preset's files, and the plan that follows from it; only what the preset needs
+    can fail."""
+    checks = ask_all((*MACHINE_CHECKS, *DATA_CHECKS, *PLAN_CHECKS), Subject(preset, machine))
+    return [judged(check, preset) for check in checks]

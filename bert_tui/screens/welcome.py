@@ -103,7 +103,7 @@ class WelcomePage(WizardPage):
 
     def _resumable_lines(self) -> list[Line]:
         found = self.wizard.runs.resumable
-        return [_line("resume", "Go on with it", f"{found.state}  {found.run.id}")] if found else []
+        return [_line("resume", "Resume the training", f"{found.state}  {found.run.id}")] if found else []
 
     def _wizard_lines(self) -> list[Line]:
         kept, suited = self.session.kept_page, "with the answers that suit this machine"

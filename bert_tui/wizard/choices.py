@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -68,6 +69,18 @@ def launchers(checks: Mapping[str, Check]) -> list[Choice]:
 def launcher_usable(launcher: str, checks: Mapping[str, Check]) -> bool:
     """Whether everything this launcher needs has been looked at and nothing stands in the way."""
     return any(name.startswith(f"{launcher}.") for name in checks) and not _failure(launcher, checks)
+
+
+def suited_answers(
+    machine: Machine, checks: Mapping[str, Check], environment: Mapping[str, str] = os.environ
+) -> Answers:
+    """The first answers on a machine whose checks are answered."""
+    return defaults.first_answers(
+        machine,
+        docker_usable=launcher_usable("docker", checks),
+        local_usable=launcher_usable("local", checks),
+        environment=environment,
+    )
 
 
 def _failure(launcher: str, checks: Mapping[str, Check]) -> str:

@@ -22,16 +22,22 @@ FOLDERS = {"checkpoint.path": "~/bert-tui/checkpoints", "logs.tensorboard_path":
 """Where runs and TensorBoard's files go unless something else is said."""
 
 
-def first_answers(machine: Machine, *, docker_usable: bool, environment: Mapping[str, str] = os.environ) -> Answers:
+def first_answers(
+    machine: Machine,
+    *,
+    docker_usable: bool,
+    local_usable: bool = True,
+    environment: Mapping[str, str] = os.environ,
+) -> Answers:
     """What to begin with on this machine.
 
     With GPUs that are free and a usable Docker: BERT-large in a container on all of them. Otherwise a very small BERT
-    on sample text, without a container. The original's four variables fill their fields.
+    on sample text, in a container only where nothing else is usable. The original's four variables fill their fields.
     """
     large = bool(machine.free_gpus) and docker_usable
     size = "bert-340m" if large else "bert-tiny"
     preset = preset_file.read_preset(presets.find_preset(size), presets.find_preset)
-    launcher = "docker" if large else "local"
+    launcher = "docker" if large or (docker_usable and not local_usable) else "local"
     preset = replace(preset, launch__launcher=launcher, launch__gpus=all_free(machine) if large else "none")
     return _with_folders(Answers(with_possible_tensor(preset, machine), size, size), environment)
 

@@ -112,11 +112,7 @@ class Session:
         return [judged(check, self.preset) for check in self.checks.values()]
 
     def _first(self) -> Answers:
-        usable = choices.launcher_usable("docker", self.checks)
-        answers = defaults.first_answers(self.known_machine, docker_usable=usable, environment=self._environment)
-        if usable and not choices.launcher_usable("local", self.checks):
-            answers = answers.with_preset(replace(answers.preset, launch__launcher="docker"))
-        return answers
+        return choices.suited_answers(self.known_machine, self.checks, self._environment)
 
     def _fitted(self, answers: Answers) -> Answers:
         """GPUs that have gone or are busy now are taken out of kept answers."""

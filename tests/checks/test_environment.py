@@ -9,9 +9,11 @@ import pytest
 from bert_tui import presets
 from bert_tui.checks import environment
 from bert_tui.checks.check import Check
+from bert_tui.checks.checklist import check_machine
 from bert_tui.checks.relevance import judged
 from bert_tui.checks.runner import Question, Subject, ask_all, run_checks
 from bert_tui.machine import Gpu, Machine, read_machine, usable_cores
+from tests.conftest import NO_ENGINE
 from trainer.spec.devices import GpuTrouble
 from trainer.spec.preset import replace
 from trainer.spec.preset_file import read_preset
@@ -40,6 +42,21 @@ def test_no_gpu_and_no_docker_are_no_failure_of_a_run_on_the_cpu() -> None:
     assert driver.answer == "fail"
     assert [judged(check, TINY).answer for check in (driver, engine)] == ["pass", "pass"]
     assert [judged(check, LARGE).answer for check in (driver, engine)] == ["fail", "fail"]
+
+
+def test_without_a_preset_only_what_suits_the_machine_can_fail(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DOCKER_HOST", NO_ENGINE)
+    checks, suited = check_machine(BARE)
+    answers = {check.name: check for check in checks}
+    assert (suited.size, suited.preset.launch.launcher) == ("bert-tiny", "local")
+    assert answers["local.torch"].answer == "pass"
+    assert answers["gpu.driver"].answer == answers["docker.engine"].answer == "warn"
+    assert "only to train in a container" in answers["docker.engine"].meaning
+    assert "larger than bert-tiny" in answers["gpu.driver"].meaning
+    assert answers["docker.engine"].repair
+
+    in_container, _ = check_machine(BARE, ['launch.launcher="docker"'])
+    assert next(check for check in in_container if check.name == "docker.engine").answer == "fail"
 
 
 @pytest.mark.parametrize("fault", [*(fault for fault in get_args(GpuTrouble) if fault), "silent"])
