@@ -4,7 +4,7 @@
 #
 # ARGS="..."        passed on, as in make run ARGS="runs" or make test ARGS="-k preset"
 # PYTHON=python3.12 the Python to build .venv with (3.11 or newer)
-# BERT_TUI_TORCH_INDEX=...  an extra package index for torch, such as PyTorch's own for CPUs (README.md, "torch")
+# BERT_TUI_TORCH_INDEX=...  an extra package index for torch, such as PyTorch's own for CPUs (README.md)
 # EXTRAS=           leave out torch: for machines that train only in containers
 SHELL := /bin/bash
 PYTHON ?= python3

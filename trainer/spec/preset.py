@@ -57,7 +57,11 @@ class Model:
         required=True,
     )
     sequence_length: int = _setting(
-        512, "Tokens in one row. Longer rows cost more memory and time.", "512", minimum=16, maximum=65536
+        512,
+        "Tokens (pieces of words) in one row. Longer rows cost more memory and time.",
+        "512",
+        minimum=16,
+        maximum=65536,
     )
     vocab_size: int | None = _setting(
         None,
