@@ -10,6 +10,7 @@ from bert_tui import presets
 from bert_tui.checks import environment
 from bert_tui.checks.check import Check
 from bert_tui.checks.checklist import check_machine
+from bert_tui.checks.plan import PLAN_CHECKS
 from bert_tui.checks.relevance import judged
 from bert_tui.checks.runner import Question, Subject, ask_all, run_checks
 from bert_tui.machine import Gpu, Machine, read_machine, usable_cores
@@ -128,3 +129,11 @@ def test_answers_come_as_they_are_found_and_a_hanging_question_holds_up_nothing(
     assert {(name, answer) for name, answer, _ in got} == {("quick", "pass"), ("bad", "unknown"), ("slow", "unknown")}
     assert got[-1][0] == "slow"
     assert all(thread.daemon for thread in threads)
+
+
+def test_what_is_hardly_meant_is_a_caution_of_the_checklist() -> None:
+    slow = replace(TINY, train__steps=10**8, train__learning_rate=5.0)
+    answers = ask_all(PLAN_CHECKS, Subject(slow, BARE))
+    assert [answer.answer for answer in answers] == ["warn", "warn"]
+    assert all(answer.meaning and answer.repair for answer in answers)
+    assert [answer.answer for answer in ask_all(PLAN_CHECKS, Subject(TINY, BARE))] == ["pass", "pass"]
