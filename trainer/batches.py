@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -101,6 +102,18 @@ def read_ahead(read: Callable[[int], T], numbers: Iterable[int]) -> Iterator[T]:
             item = coming.popleft().result()
             coming.extend(pool.submit(read, number) for number in islice(waiting, 1))
             yield item
+
+
+def timed(items: Iterable[T]) -> Iterator[tuple[T, float]]:
+    """Each item, and the seconds it was waited for."""
+    coming = iter(items)
+    while True:
+        began = time.monotonic()
+        try:
+            item = next(coming)
+        except StopIteration:
+            return
+        yield item, time.monotonic() - began
 
 
 def _as_tensors(batch: Batch) -> MicroBatch:

@@ -25,6 +25,8 @@ UNIGRAM_TOKENS = 10_000_000
 """At most so many tokens of the training text are counted."""
 UNIGRAM_BLOCKS = 1000
 """Evenly spread over it where it is longer."""
+PERPLEXITY_OF = 20.0
+"""Highest loss of which the perplexity is told, as in Megatron-LM; beyond, it would only be a longer number."""
 
 
 @dataclass(frozen=True)
@@ -69,11 +71,13 @@ def validate(learner: Learner, data: ValidationSet, step: int, unigram_loss: flo
             sums[5] += batch.counts.pairs
     dist.all_reduce(sums, group=learner.ranks.data_group)
     lm, lm_correct, masked, sop, sop_correct, pairs = sums.tolist()
+    lm_loss = lm / max(masked, 1)
     return Validation(
         step=step,
-        lm_loss=lm / max(masked, 1),
+        lm_loss=lm_loss,
         sop_loss=sop / pairs if pairs else None,
         unigram_loss=unigram_loss,
+        perplexity=math.exp(min(lm_loss, PERPLEXITY_OF)),
         masked_accuracy=lm_correct / max(masked, 1),
         sop_accuracy=sop_correct / pairs if pairs else None,
     )

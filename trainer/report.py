@@ -23,6 +23,10 @@ class StepReport:
     learning_rate: float
     began: float
     """``time.monotonic()`` when the loop turned to this step."""
+    data_wait: float
+    """Seconds since then that the loop waited for rows. Those of the step after are read ahead: they are meant."""
+    flops: float
+    """What the model needs for the global batch, padding not counted."""
     result: PendingResult
 
 

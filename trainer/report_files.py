@@ -8,25 +8,26 @@ from __future__ import annotations
 
 import math
 import queue
-import resource
-import statistics
 import threading
 import time
-from collections import deque
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch.utils.tensorboard import SummaryWriter
 
 from trainer.agreement import Wishes
 from trainer.checkpoint import Position
+from trainer.device_readings import device_words, read_memory
+from trainer.events import EventWriter
 from trainer.learner import StepResult
+from trainer.pace import Pace, StepPace
+from trainer.precision import choose_precision
 from trainer.ranks import Ranks
 from trainer.report import Reporter, StepReport
 from trainer.spec import scalar_tags
+from trainer.spec.gpu_peak import peak_of
 from trainer.spec.metrics_file import MetricsWriter
 from trainer.spec.preset import Preset
 from trainer.spec.records import Phase, Progress, Validation, to_json
@@ -38,8 +39,6 @@ LINE_EVERY = 10.0
 """Seconds between two lines in the log; a container's output must stay sparse."""
 CLOSING = 30.0
 """Longest wait for the last writes."""
-RECENT = 20
-"""Steps whose durations speed and remaining time are told from."""
 
 
 class FileReporter(Reporter):
@@ -144,15 +143,15 @@ class _Files:
         self._preset = preset
         self._device = ranks.device
         self._metrics = MetricsWriter(attempt.run.metrics)
-        self._events_folder = Path(preset.logs.tensorboard_path) / attempt.run.id
-        self._events: SummaryWriter | None = None
+        self._events = EventWriter(
+            Path(preset.logs.tensorboard_path) / attempt.run.id, attempt.preset.read_text(encoding="utf-8")
+        )
+        self._pace = Pace(ranks.mesh.size(), _peak_tflops(preset, ranks.device))
         now = time.time()
         self._progress = Progress(
             phase="start", phase_since=now, step=0, total_steps=self._steps, rows=0, pairs=0, tokens=0, updated=now,
-            device=_device_words(ranks.device), layout=_layout_words(preset, ranks),
+            device=device_words(ranks.device), layout=_layout_words(preset, ranks),
         )  # fmt: skip
-        self._recent: deque[tuple[float, int]] = deque(maxlen=RECENT)
-        """(seconds, tokens) of the last steps."""
         self._last_row: dict[str, float] = {}
         self._last_ready = 0.0
         self._last_line = -math.inf
@@ -171,47 +170,62 @@ class _Files:
         # Not the clock of this thread: a slow disk holds up the thread, but not the training.
         seconds = result.ready - max(report.began, self._last_ready)
         self._last_ready = result.ready
-        self._recent.append((seconds, report.counts.tokens))
-        position = report.position
+        step = StepPace(seconds, report.data_wait, report.counts.tokens, report.flops)
+        self._pace.add(step)
+        self._change_progress(report, result)
+        self._last_row = _metrics_row(report, result, seconds)
+        self._metrics.append(self._last_row)
+        self._events.scalars(report.position.step, self._step_scalars(report, result, step))
+        if result.ready - self._last_line >= LINE_EVERY or report.position.step == self._steps:
+            self._last_line = result.ready
+            _say(self._step_line(result))
+
+    def _change_progress(self, report: StepReport, result: StepResult) -> None:
+        position, last = report.position, self._pace.last
         self.change(
             step=position.step, rows=position.rows, pairs=position.pairs, tokens=position.tokens,
             lm_loss=result.lm_loss, sop_loss=result.sop_loss, grad_norm=result.grad_norm,
-            learning_rate=report.learning_rate, tokens_per_second=self._tokens_per_second(),
-            step_seconds=self._step_seconds(), eta_seconds=self._remaining(position.step),
+            learning_rate=report.learning_rate, tokens_per_second=last.tokens_per_second,
+            mean_tokens_per_second=self._pace.mean_tokens_per_second,
+            tflops_per_rank=self._pace.tflops_per_rank(last), share_of_peak=self._pace.share_of_peak(last),
+            data_wait_share=last.data_wait_share,
+            step_seconds=self._pace.median_seconds, eta_seconds=self._remaining(position.step),
             skipped_steps=self._progress.skipped_steps + result.skipped,
         )  # fmt: skip
-        self._last_row = _metrics_row(report, result, seconds)
-        self._metrics.append(self._last_row)
-        self._scalars(
-            position.step,
-            {
-                scalar_tags.LM_LOSS: result.lm_loss,
-                scalar_tags.SOP_LOSS: result.sop_loss,
-                scalar_tags.LEARNING_RATE: report.learning_rate,
-                scalar_tags.GRAD_NORM: result.grad_norm,
-                scalar_tags.LOSS_SCALE: result.loss_scale,
-                scalar_tags.BATCH_SIZE: self._preset.train.global_batch,
-                scalar_tags.STEP_SECONDS: seconds,
-                scalar_tags.TOKENS_PER_SECOND: report.counts.tokens / seconds,
-            },
-        )
-        if result.ready - self._last_line >= LINE_EVERY or position.step == self._steps:
-            self._last_line = result.ready
-            _say(self._step_line(result))
+
+    def _step_scalars(self, report: StepReport, result: StepResult, step: StepPace) -> dict[str, float | None]:
+        memory = read_memory(self._device)
+        return {
+            scalar_tags.LM_LOSS: result.lm_loss,
+            scalar_tags.SOP_LOSS: None if math.isnan(result.sop_loss) else result.sop_loss,
+            scalar_tags.LEARNING_RATE: report.learning_rate,
+            scalar_tags.GRAD_NORM: result.grad_norm,
+            scalar_tags.LOSS_SCALE: result.loss_scale,
+            scalar_tags.BATCH_SIZE: self._preset.train.global_batch,
+            scalar_tags.STEP_SECONDS: step.seconds,
+            scalar_tags.TFLOPS_PER_RANK: self._pace.tflops_per_rank(step),
+            scalar_tags.MEMORY_RESERVED: memory.reserved,
+            scalar_tags.MEMORY_ALLOCATED: memory.allocated,
+            scalar_tags.MEMORY_PEAK: memory.peak,
+            scalar_tags.TOKENS_PER_SECOND: step.tokens_per_second,
+            scalar_tags.SHARE_OF_PEAK: self._pace.share_of_peak(step),
+            scalar_tags.DATA_WAIT_SHARE: step.data_wait_share,
+            scalar_tags.SKIPPED_STEPS: self._progress.skipped_steps,
+        }
 
     def validation(self, validation: Validation, seconds: float) -> None:
         self._validation_seconds = seconds
         self.change(validation=validation)
-        lm, sop = (math.nan if loss is None else loss for loss in (validation.lm_loss, validation.sop_loss))
         if self._last_row.get("step") == validation.step:
-            losses = {"lm_loss_validation": lm, "sop_loss_validation": sop}
-            self._metrics.append(self._last_row | losses)
-        self._scalars(
+            self._metrics.append(self._last_row | _validation_row(validation))
+        self._events.scalars(
             validation.step,
             {
-                scalar_tags.LM_LOSS_VALIDATION: lm,
-                scalar_tags.LM_PERPLEXITY_VALIDATION: math.exp(min(20.0, lm)),
-                scalar_tags.SOP_LOSS_VALIDATION: sop,
+                scalar_tags.LM_LOSS_VALIDATION: validation.lm_loss,
+                scalar_tags.LM_PERPLEXITY_VALIDATION: validation.perplexity,
+                scalar_tags.SOP_LOSS_VALIDATION: validation.sop_loss,
+                scalar_tags.MASKED_ACCURACY_VALIDATION: validation.masked_accuracy,
+                scalar_tags.SOP_ACCURACY_VALIDATION: validation.sop_accuracy,
             },
         )
         _say(_validation_line(validation))
@@ -221,28 +235,13 @@ class _Files:
         _say(f"saved checkpoint of iteration {step} in {seconds:.2f} s")
 
     def write_progress(self) -> None:
-        self.change(updated=time.time(), memory_bytes=_peak_memory(self._device))
+        self.change(updated=time.time(), memory_bytes=read_memory(self._device).peak)
         write_whole(self._path, to_json(self._progress))
 
     def close(self) -> None:
         self.write_progress()
         self._metrics.close()
-        if self._events is not None:
-            self._events.close()
-
-    def _scalars(self, step: int, values: dict[str, float]) -> None:
-        if self._events is None:
-            # What an earlier attempt logged from this step on is struck out.
-            self._events = SummaryWriter(str(self._events_folder), purge_step=step, flush_secs=1)
-        for tag, value in values.items():
-            if not (tag in (scalar_tags.SOP_LOSS, scalar_tags.SOP_LOSS_VALIDATION) and math.isnan(value)):
-                self._events.add_scalar(tag, value, step)
-
-    def _tokens_per_second(self) -> float:
-        return sum(tokens for _, tokens in self._recent) / sum(seconds for seconds, _ in self._recent)
-
-    def _step_seconds(self) -> float:
-        return statistics.median(seconds for seconds, _ in self._recent)
+        self._events.close()
 
     def _remaining(self, step: int) -> float:
         """Seconds to the end, validations and checkpoints counted."""
@@ -250,14 +249,16 @@ class _Files:
         validations = self._steps // eval_every - step // eval_every
         saves = self._steps // save_every - step // save_every
         beside = validations * self._validation_seconds + saves * (self._progress.checkpoint_seconds or 0.0)
-        return (self._steps - step) * self._step_seconds() + beside
+        return (self._steps - step) * self._pace.median_seconds + beside
 
     def _step_line(self, result: StepResult) -> str:
-        progress = self._progress
+        progress, last = self._progress, self._pace.last
         return (
             f"iteration {progress.step:8d}/{progress.total_steps:8d} | consumed rows: {progress.rows:12d} | "
-            f"elapsed time per iteration (ms): {1000 * self._step_seconds():.1f} | "
-            f"tokens per second: {self._tokens_per_second():.0f} | learning rate: {progress.learning_rate:.6E} | "
+            f"elapsed time per iteration (ms): {1000 * self._pace.median_seconds:.1f} | "
+            f"throughput per GPU (TFLOP/s/GPU): {self._pace.tflops_per_rank(last):.2f} | "
+            f"tokens per second: {last.tokens_per_second:.0f} | waiting for data: {100 * last.data_wait_share:.1f} % | "
+            f"learning rate: {progress.learning_rate:.6E} | "
             f"global batch size: {self._preset.train.global_batch:5d} | lm loss: {result.lm_loss:.6E} | "
             f"sop loss: {result.sop_loss:.6E} | loss scale: {result.loss_scale:.1f} | "
             f"grad norm: {result.grad_norm:.3f} | number of skipped iterations: {progress.skipped_steps:3d} |"
@@ -277,18 +278,31 @@ def _metrics_row(report: StepReport, result: StepResult, seconds: float) -> dict
         "tokens": report.position.tokens,
         "step_seconds": seconds,
         "skipped": float(result.skipped),
+        "data_wait_seconds": min(report.data_wait, seconds),
     }
 
 
+def _validation_row(validation: Validation) -> dict[str, float]:
+    values = {
+        "lm_loss_validation": validation.lm_loss,
+        "sop_loss_validation": validation.sop_loss,
+        "masked_accuracy_validation": validation.masked_accuracy,
+        "sop_accuracy_validation": validation.sop_accuracy,
+    }
+    return {name: value for name, value in values.items() if value is not None}
+
+
 def _validation_line(validation: Validation) -> str:
-    parts = [f"validation loss at iteration {validation.step}"]
-    if validation.lm_loss is not None:
-        parts.append(f"lm loss value: {validation.lm_loss:.6E}")
-    if validation.unigram_loss is not None:
-        parts.append(f"by frequency alone: {validation.unigram_loss:.6E}")
-    if validation.sop_loss is not None:
-        parts.append(f"sop loss value: {validation.sop_loss:.6E}")
-    return " | ".join(parts) + " |"
+    values = {
+        "lm loss value": validation.lm_loss,
+        "lm loss PPL": validation.perplexity,
+        "by frequency alone": validation.unigram_loss,
+        "masked accuracy": validation.masked_accuracy,
+        "sop loss value": validation.sop_loss,
+        "sop accuracy": validation.sop_accuracy,
+    }
+    told = [f"{name}: {value:.6E}" for name, value in values.items() if value is not None]
+    return " | ".join([f"validation loss at iteration {validation.step}", *told]) + " |"
 
 
 def _say(line: str) -> None:
@@ -296,18 +310,12 @@ def _say(line: str) -> None:
     print(f" [{time.strftime('%Y-%m-%d %H:%M:%S')}] {line}\n", end="", flush=True)
 
 
-def _peak_memory(device: torch.device) -> int:
-    """Highest use so far, bytes: of device memory, or resident where the CPU computes."""
-    if device.type == "cpu":
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-    return int(torch.get_device_module(device).max_memory_allocated(device))
-
-
-def _device_words(device: torch.device) -> str:
-    if device.type == "cpu":
-        threads = torch.get_num_threads()
-        return f"CPU, {threads} thread{'' if threads == 1 else 's'} a rank"
-    return str(torch.get_device_module(device).get_device_name(device))
+def _peak_tflops(preset: Preset, device: torch.device) -> float | None:
+    """The table is of 16-bit products."""
+    if device.type == "cpu" or choose_precision(preset.train.precision, device).name == "fp32":
+        return None
+    peak = peak_of(device_words(device))
+    return None if peak is None else peak.tflops
 
 
 def _layout_words(preset: Preset, ranks: Ranks) -> str:

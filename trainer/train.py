@@ -9,7 +9,7 @@ from pathlib import Path
 
 from trainer import checkpoint
 from trainer.agreement import Header, PendingHeader
-from trainer.batches import StepBatch, positions_of_rank, read_ahead, read_share
+from trainer.batches import Counts, StepBatch, positions_of_rank, read_ahead, read_share, timed
 from trainer.checkpoint import Identity, Position
 from trainer.evaluate import ValidationSet, unigram_loss, validate
 from trainer.learner import Learner, PendingResult
@@ -23,7 +23,7 @@ from trainer.spec.resolved import Resolved, read_resolved
 from trainer.spec.run_directory import AttemptDirectory
 from trainer.spec.sample_index import SampleIndex
 from trainer.spec.samples import RowReader
-from trainer.spec.sizing import shape_of
+from trainer.spec.sizing import shape_of, step_flops
 from trainer.spec.vocabulary import read_vocabulary
 
 BAD_STEPS_IN_A_ROW = 20
@@ -71,7 +71,7 @@ class Training:
         self._resume()
         self.reporter.phase("train")
         began = time.monotonic()  # a step's time counts its wait for data and peers, but no validation and no save
-        for batch, header in self._batches():
+        for batch, header, data_wait in self._batches():
             if header.wishes.save or header.wishes.stop:
                 self._save()
                 began = time.monotonic()
@@ -80,7 +80,8 @@ class Training:
             self._advance(header)
             step = self.position.step
             result = self.learner.learn(step, batch.micro_batches, header.counts)
-            self.reporter.stepped(StepReport(self.position, header.counts, learning_rate(train, step), began, result))
+            rate, flops = learning_rate(train, step), self._flops(header.counts)
+            self.reporter.stepped(StepReport(self.position, header.counts, rate, began, data_wait, flops, result))
             _stop_if_lost(self.last_result)  # the step before: asking for this one would wait for the device
             self.last_result = result
             if step % train.eval_every == 0 or step == last:
@@ -103,16 +104,22 @@ class Training:
             self.saved_step = found.step
             self.reporter.resumed(self.position)
 
-    def _batches(self) -> Iterator[tuple[StepBatch, Header]]:
-        """Each step's share and header; the header travels while the step before is computed."""
+    def _batches(self) -> Iterator[tuple[StepBatch, Header, float]]:
+        """Each step's share and header, and the seconds that rows were waited for before it.
+
+        The header travels while the step before is computed.
+        """
         coming: tuple[StepBatch, PendingHeader] | None = None
-        for batch in read_ahead(self._share_of_row, self._first_rows()):
+        data_wait = 0.0
+        for batch, seconds in timed(read_ahead(self._share_of_row, self._first_rows())):
+            data_wait += seconds
             header = PendingHeader(self.ranks, batch.counts, self.reporter.wishes())
             if coming is not None:
-                yield coming[0], coming[1].wait()
+                yield coming[0], coming[1].wait(), data_wait
+                data_wait = 0.0
             coming = batch, header
         if coming is not None:
-            yield coming[0], coming[1].wait()
+            yield coming[0], coming[1].wait(), data_wait
 
     def _first_rows(self) -> range:
         """The row of the training split with which each remaining step begins."""
@@ -128,6 +135,11 @@ class Training:
             micro_batch=train.micro_batch, data_rank=ranks.data_rank, data_size=ranks.data_size,
         )  # fmt: skip
         return read_share(self.reader, "train", mine, pin=ranks.device.type != "cpu")
+
+    def _flops(self, counts: Counts) -> float:
+        """Of a step over so many tokens."""
+        of_full_row = step_flops(self.learner.shape, 1, self.preset.data.mask_probability)
+        return of_full_row * counts.tokens / self.preset.model.sequence_length
 
     def _advance(self, header: Header) -> None:
         old, counts = self.position, header.counts

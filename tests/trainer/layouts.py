@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ from torch.distributed.tensor import DTensor
 from tests.trainer.small_run import PIECES, open_reader, small_preset
 from trainer.__main__ import end
 from trainer.batches import Counts, StepBatch, positions_of_rank, read_share
+from trainer.evaluate import ValidationSet, validate
 from trainer.layers import local
 from trainer.learner import Learner
 from trainer.loss import word_loss
@@ -52,6 +53,7 @@ def main(folder: Path) -> None:
                 "not finite": not_finite(folder, grid),
                 "plain parameters": plain_parameters(folder, grid),
                 "validated rows": validated_rows(grid),
+                "validation": validation(folder, grid),
             }
         if size == 1:
             facts["micro batches"] = accumulated(folder, ranks)
@@ -183,6 +185,15 @@ def validated_rows(ranks: Ranks) -> list[int]:
     mine = positions_of_rank(0, 11, micro_batch=3, data_rank=ranks.data_rank, data_size=ranks.data_size)
     rows = _gather([row for part in mine for row in part])
     return sorted(row for number, part in enumerate(rows) if number % ranks.tensor_size == 0 for row in part)
+
+
+def validation(folder: Path, ranks: Ranks) -> list[Any]:
+    """What each rank has of a validation in float64, after a step, in micro batches that do not fit its rows."""
+    learner, preset = _learner(folder, ranks, torch.float64, train__micro_batch=3, train__global_batch=7)
+    for step, batch, counts in _batches(folder, preset, ranks, 1):
+        learner.learn(step, batch.micro_batches, counts)
+    rows = ValidationSet.of(open_reader(folder, preset), preset)
+    return _gather(asdict(validate(learner, rows, 1, None)))
 
 
 def accumulated(folder: Path, ranks: Ranks) -> list[float]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -97,6 +98,16 @@ def test_every_parameter_is_a_dtensor(facts: dict[str, Any], layout: str) -> Non
 @pytest.mark.parametrize("layout", ["t1-d1", *LAYOUTS])
 def test_validation_reads_every_row_once(facts: dict[str, Any], layout: str) -> None:
     assert facts[layout]["validated rows"] == list(range(11))
+
+
+@pytest.mark.parametrize("layout", ["t1-d1", *LAYOUTS])
+def test_validation_is_the_same_everywhere(facts: dict[str, Any], layout: str) -> None:
+    (alone,) = facts["t1-d1"]["validation"]
+    assert alone["perplexity"] == pytest.approx(math.exp(alone["lm_loss"]))
+    assert 0 < alone["masked_accuracy"] < 1
+    assert 0 < alone["sop_accuracy"] < 1
+    for seen in facts[layout]["validation"]:
+        assert seen == pytest.approx(alone, rel=1e-12)
 
 
 def test_micro_batches_change_nothing(facts: dict[str, Any]) -> None:

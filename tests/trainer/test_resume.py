@@ -7,9 +7,11 @@ import statistics
 from pathlib import Path
 
 import pytest
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from tests.trainer.slow_disk import SECONDS
 from tests.trainer.small_run import metrics, rank_error, small_preset, torchrun, train, write_attempt, write_dataset
+from trainer.spec import scalar_tags
 from trainer.spec.checkpoint_folder import complete_checkpoints
 from trainer.spec.preset import Preset, replace
 from trainer.spec.problem import Problem
@@ -39,6 +41,15 @@ def _losses(attempt: AttemptDirectory, first: int, last: int, *, before: int | N
     return [[records[step][name] for name in LOSSES] for step in range(first, last + 1)]
 
 
+def _events(folder: Path, attempt: AttemptDirectory) -> EventAccumulator:
+    return EventAccumulator(str(folder / "tensorboard" / attempt.run.id)).Reload()
+
+
+def _tags() -> set[str]:
+    """Every tag of scalars that there is."""
+    return {tag for name, tag in vars(scalar_tags).items() if name.isupper() and name != "PRESET_TEXT"}
+
+
 @pytest.mark.parametrize("tensor", [1, 2])
 def test_a_resumed_run_repeats_the_undisturbed_one_to_the_bit(folder: Path, tensor: int) -> None:
     preset = small_preset(folder, parallel__tensor=tensor, model__dropout=0.1)
@@ -51,6 +62,10 @@ def test_a_resumed_run_repeats_the_undisturbed_one_to_the_bit(folder: Path, tens
     _trained(folder, 2, preset)
     assert metrics(attempt.run)[written]["step"] == 7
     assert _losses(attempt, 7, 12) == undisturbed
+    events = _events(folder, attempt)  # what the first attempt logged of steps 7 to 12 is struck out
+    assert [event.step for event in events.Scalars("lm loss")] == list(range(1, 13))
+    assert [event.step for event in events.Scalars("lm loss validation")] == [5, 10, 12]
+    assert [event.step for event in events.Tensors("preset/text_summary")] == [1, 7]
 
 
 def test_a_run_goes_on_at_another_layout_with_the_same_samples(folder: Path) -> None:
@@ -85,22 +100,26 @@ def test_stop_saves_first(folder: Path) -> None:
 
 
 def test_progress_and_events_tell_of_the_run(folder: Path) -> None:
-    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
-
     attempt = _trained(folder, 1, small_preset(folder))
     progress = read_record(Progress, attempt.progress)
     assert progress is not None
     assert (progress.step, progress.rows, progress.phase) == (12, 96, "end")
-    assert progress.validation is not None
-    assert progress.validation.step == 12
-    assert progress.validation.unigram_loss is not None
     assert progress.layout == "tensor 1 x data 1, micro batch 2 x 4"
-    events = EventAccumulator(str(folder / "tensorboard" / attempt.run.id)).Reload()
-    losses = events.Scalars("lm loss")
-    assert [event.step for event in losses] == list(range(1, 13))
-    assert [event.step for event in events.Scalars("lm loss validation")] == [5, 10, 12]
-    assert losses[-1].value == pytest.approx(metrics(attempt.run)[-1]["lm_loss"], rel=1e-6)
-    assert {"sop loss", "learning-rate", "grad-norm", "loss-scale"} <= set(events.Tags()["scalars"])
+    assert progress.tflops_per_rank is not None and progress.tflops_per_rank > 0
+    assert progress.mean_tokens_per_second is not None and progress.mean_tokens_per_second > 0
+    assert progress.data_wait_share is not None and 0 <= progress.data_wait_share <= 1
+    assert progress.share_of_peak is None
+    validation = progress.validation
+    assert validation is not None and validation.step == 12
+    assert None not in vars(validation).values()
+    last, events = metrics(attempt.run)[-1], _events(folder, attempt)
+    assert set(events.Tags()["scalars"]) == _tags() - {"share-of-peak"}  # a CPU has none
+    assert events.Scalars("lm loss")[-1].value == pytest.approx(last["lm_loss"], rel=1e-6)
+    assert events.Scalars("masked accuracy validation")[-1].value == pytest.approx(validation.masked_accuracy)
+    assert last["masked_accuracy_validation"] == validation.masked_accuracy
+    assert last["sop_accuracy_validation"] == validation.sop_accuracy
+    (text,) = events.Tensors("preset/text_summary")
+    assert b'run_id = "20261124-120000-small-0001"' in text.tensor_proto.string_val[0]
 
 
 def test_the_time_of_a_step_counts_its_wait_for_data(folder: Path) -> None:
@@ -108,8 +127,13 @@ def test_the_time_of_a_step_counts_its_wait_for_data(folder: Path) -> None:
     attempt = write_attempt(folder, 1, preset)
     done = torchrun(1, "tests.trainer.slow_disk", attempt.path)
     assert done.returncode == 0, done.stderr[-3000:]
-    taken = [row["step_seconds"] for row in metrics(attempt.run)]
+    rows = metrics(attempt.run)
+    taken, waited = ([row[name] for row in rows] for name in ("step_seconds", "data_wait_seconds"))
     assert statistics.median(taken) > 0.8 * SECONDS, taken  # some are read ahead, during a save
+    assert statistics.median(waited) > 0.6 * SECONDS, waited
+    progress = read_record(Progress, attempt.progress)
+    assert progress is not None and progress.data_wait_share is not None
+    assert progress.data_wait_share > 0.5
 
 
 def _problem(attempt: AttemptDirectory, preset: Preset) -> Problem:

@@ -31,6 +31,9 @@ COLUMNS = (
     "skipped",  # 1 where the update was left out
     "lm_loss_validation",  # NaN but for steps that validated
     "sop_loss_validation",
+    "masked_accuracy_validation",  # 0 to 1
+    "sop_accuracy_validation",
+    "data_wait_seconds",  # how much of step_seconds rank 0 waited for its rows
 )
 
 

@@ -106,7 +106,7 @@ class Status:
 
 @dataclass(frozen=True)
 class Validation:
-    """The last validation. Losses are nats a token or a pair."""
+    """The last validation, on the same rows each time. Losses are nats a token or a pair, accuracies from 0 to 1."""
 
     step: int
     lm_loss: float | None
@@ -114,8 +114,12 @@ class Validation:
     sop_loss: float | None
     unigram_loss: float | None
     """What guessing by the frequency of pieces in the training text gives on the same targets."""
+    perplexity: float | None = None
+    """exp(lm_loss), of a loss of 20 at most: among so many pieces, all equally likely, the model would be as unsure."""
     masked_accuracy: float | None = None
+    """Share of the masked pieces that the model's first guess hits."""
     sop_accuracy: float | None = None
+    """Share of the pairs of which it knows whether they stand in their order."""
 
 
 @dataclass(frozen=True)
@@ -138,6 +142,15 @@ class Progress:
     learning_rate: float | None = None
     grad_norm: float | None = None
     tokens_per_second: float | None = None
+    """Of the last steps, padding not counted."""
+    mean_tokens_per_second: float | None = None
+    """Of all steps of this attempt."""
+    tflops_per_rank: float | None = None
+    """Of the last steps: what the model needs (sizing.step_flops), padding not counted; a rank has one GPU."""
+    share_of_peak: float | None = None
+    """That, of the most this GPU can do (gpu_peak), from 0 to 1; None on a CPU, on a GPU not known, and in fp32."""
+    data_wait_share: float | None = None
+    """Share of the last steps' time in which rank 0 waited for its rows, from 0 to 1."""
     step_seconds: float | None = None
     """Median of the last steps."""
     eta_seconds: float | None = None
@@ -148,6 +161,7 @@ class Progress:
     memory_bytes: int | None = None
     """Highest use so far on rank 0: device memory on a GPU, resident memory on a CPU."""
     skipped_steps: int = 0
+    """Steps of this attempt whose update was left out."""
     device: str = ""
     layout: str = ""
     """In words, as "tensor 2 x data 1, micro batch 32 x 2"."""
