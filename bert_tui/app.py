@@ -200,7 +200,7 @@ class BertTui(FrameDifference, App[int]):
         from bert_tui.screens.help import HelpScreen, explanation
 
         if not isinstance(self.screen, HelpScreen):
-            self.push_screen(HelpScreen(*explanation(self.focused)))
+            self.push_screen(HelpScreen(*explanation(self.focused or self.screen)))
 
     # Runs ----------------------------------------------------------------------------------------------------------
 

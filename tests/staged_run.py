@@ -8,10 +8,12 @@ import socket
 import time
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
+from bert_tui.presets import find_preset
 from bert_tui.processes import boot_id, started
 from trainer.spec.metrics_file import MetricsWriter
+from trainer.spec.preset_file import read_preset
 from trainer.spec.problem import Problem
 from trainer.spec.records import (
     Exit,
@@ -25,6 +27,7 @@ from trainer.spec.records import (
     Validation,
     to_json,
 )
+from trainer.spec.resolved import Resolved, render_resolved
 from trainer.spec.run_directory import RunDirectory, write_whole
 
 TOTAL = 700
@@ -73,6 +76,16 @@ class StagedRun:
         record = Preparation(phase, self.now, self.heartbeat, pid, started(pid) or 0.0, socket.gethostname(), **values)
         write_whole(self.attempt.preparation, to_json(record))
 
+    def resolve(self, device: Literal["cpu", "cuda"]) -> None:
+        """The starter knows what the attempt runs on."""
+        preset = read_preset(self.directory.request, find_preset)
+        resolved = Resolved(
+            run_id=self.directory.id, preset_name="bert-tiny", device=device, ranks=2, threads=1, gpus=(),
+            data_prefix="/data/text", data_fingerprint="0", sample_index="/data/index", vocab_sha256="0",
+            image="", image_id="", code_sha256="0", program_version="test",
+        )  # fmt: skip
+        write_whole(self.attempt.preset, render_resolved(preset, resolved, "staged"))
+
     def launch(self) -> None:
         """The starter has handed over; the supervisor lives."""
         host, pid = socket.gethostname(), os.getpid()
@@ -96,8 +109,9 @@ class StagedRun:
             lm = math.nan if step in nan else lm_loss(step)
             values = {"step": step, "time": self.now + 0.2 * step, "lm_loss": lm, "sop_loss": sop_loss(step)}
             if step % validate_every == 0:
-                values |= {"lm_loss_validation": lm_loss(step) + 0.05, "sop_loss_validation": 0.694}
-                self._validation = Validation(step, lm_loss(step) + 0.05, 0.694, UNIGRAM)
+                loss = lm_loss(step) + 0.05
+                values |= {"lm_loss_validation": loss, "sop_loss_validation": 0.694}
+                self._validation = Validation(step, loss, 0.694, UNIGRAM, math.exp(loss), 0.173, 0.516)
             self._metrics.append(values)
         self._write_progress(last, "train")
 
@@ -105,7 +119,8 @@ class StagedRun:
         self._progress = Progress(
             phase, self.now, step, self.total, step * 64, step * 130, step * 7400, time.time(),
             lm_loss=lm_loss(step), sop_loss=sop_loss(step), learning_rate=1e-3 * min(1, step / 70), grad_norm=1.2,
-            tokens_per_second=41_233.0, step_seconds=0.28, eta_seconds=0.28 * (self.total - step),
+            tokens_per_second=41_233.0, mean_tokens_per_second=40_118.0, tflops_per_rank=0.093, data_wait_share=0.004,
+            step_seconds=0.28, eta_seconds=0.28 * (self.total - step),
             validation=getattr(self, "_validation", None), device="cpu", layout="tensor 2 x data 1, micro batch 32 x 2",
         )  # fmt: skip
         write_whole(self.attempt.progress, to_json(self._progress))

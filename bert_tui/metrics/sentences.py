@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 from bert_tui.advice.words import describe
+from bert_tui.invocation import program
 from bert_tui.metrics.snapshot import Snapshot
 from bert_tui.runs.state import RunState
+from trainer.spec.checkpoint_folder import folder_name
 from trainer.spec.records import Phase, Progress
 
 Tone = Literal["busy", "good", "caution", "bad", "quiet"]
 
 PATIENCE_SECONDS = 60.0
 """Without any progress for so long, or for ten steps, the screen says so."""
+DATA_WAIT_SHARE = 0.05
+"""A wait for data is told of from this share of the time on."""
 
 PREPARING: dict[Phase, str] = {
     "data": "Building the sample text and its vocabulary",
@@ -92,6 +97,73 @@ def remedy(snapshot: Snapshot) -> str:
     if snapshot.view.problem is not None:
         return describe(snapshot.view.problem).remedy
     return "The log below tells more. When the cause is repaired, resume the run from its last checkpoint."
+
+
+@dataclass(frozen=True)
+class Pointer:
+    """Something to use next: what it is for, and what to type or where to look."""
+
+    lead: str
+    target: str
+
+    def __str__(self) -> str:
+        return f"{self.lead} {self.target}"
+
+
+def next_step(snapshot: Snapshot) -> Pointer | None:
+    """Where the model of a run that finished lies, how a stopped one goes on; None otherwise."""
+    view, saved = snapshot.view, last_checkpoint(snapshot)
+    if view.state is RunState.FINISHED and saved is not None:
+        return Pointer("The trained model lies in", short_path(saved))
+    if view.state is RunState.STOPPED:
+        lead = "To go on from there, type:" if saved else "To begin again, type:"
+        return Pointer(lead, f"{program()} resume {view.run.id}")
+    return None
+
+
+def last_checkpoint(snapshot: Snapshot) -> Path | None:
+    """The folder of the last complete one."""
+    saved = snapshot.checkpoints
+    return snapshot.view.run.checkpoints / folder_name(saved[-1].step) if saved else None
+
+
+def hint(snapshot: Snapshot) -> Headline | None:
+    """What an operator should know of the training beside its numbers: the gravest of it."""
+    progress = snapshot.view.progress
+    if snapshot.losses.not_finite:
+        return Headline(f"! {snapshot.losses.not_finite} of the last 1,000 steps had no finite loss", "caution")
+    if progress is None:
+        return None
+    if snapshot.view.state.active and waits_for_data(progress):
+        who = "GPUs wait" if snapshot.facts.uses_gpus else "processors wait"
+        return Headline(f"! the {who} for data {percent(progress.data_wait_share)} of the time", "caution")
+    if progress.skipped_steps:
+        were = "1 update was" if progress.skipped_steps == 1 else f"{count(progress.skipped_steps)} updates were"
+        return Headline(f"{were} left out: their gradients were not finite", "quiet")
+    return None
+
+
+def waits_for_data(progress: Progress) -> bool:
+    """Whether the wait for data is worth telling."""
+    return progress.data_wait_share is not None and progress.data_wait_share > DATA_WAIT_SHARE
+
+
+def gpu_speed(progress: Progress) -> str:
+    """How hard each GPU works; empty where that is not known yet."""
+    if progress.tflops_per_rank is None:
+        return ""
+    of_peak = "" if progress.share_of_peak is None else f", {percent(progress.share_of_peak)} of its peak"
+    return f"{progress.tflops_per_rank:.3g} TFLOP/s a GPU{of_peak}"
+
+
+def percent(share: float | None) -> str:
+    """A share from 0 to 1, as 12 %."""
+    return "-" if share is None else f"{100 * share:.0f} %"
+
+
+def short_path(path: Path) -> str:
+    """With ~ for the home folder, as shells take it."""
+    return f"~/{path.relative_to(Path.home())}" if path.is_relative_to(Path.home()) else str(path)
 
 
 def share_done(snapshot: Snapshot) -> float | None:

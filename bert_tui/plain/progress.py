@@ -10,7 +10,7 @@ from typing import Any, TextIO
 from bert_tui.exit_status import ExitStatus, status_of_run
 from bert_tui.invocation import program
 from bert_tui.metrics.run_view import RunWatcher
-from bert_tui.metrics.sentences import duration, headline, remedy
+from bert_tui.metrics.sentences import duration, headline, last_checkpoint, next_step, percent, remedy, waits_for_data
 from bert_tui.metrics.snapshot import Snapshot
 from trainer.spec.records import Progress, Validation, to_json
 from trainer.spec.run_directory import RunDirectory
@@ -60,17 +60,17 @@ class _Teller(ABC):
             return
         validation = progress.validation
         validated = validation is not None and validation.step != self._validated
-        self._tell_step(progress, at_once=validated or not snapshot.view.state.active)
+        self._tell_step(progress, alive=snapshot.view.state.active, at_once=validated)
         if validation is not None and validated:
             self._validated = validation.step
             self.validation(snapshot, validation)
 
-    def _tell_step(self, progress: Progress, *, at_once: bool) -> None:
-        due = at_once or time.monotonic() >= self._next_step_line
+    def _tell_step(self, progress: Progress, *, alive: bool, at_once: bool) -> None:
+        due = at_once or not alive or time.monotonic() >= self._next_step_line
         if progress.step > 0 and progress.step != self._step and due:
             self._step = progress.step
             self._next_step_line = time.monotonic() + STEP_LINE_SECONDS
-            self.step(progress)
+            self.step(progress, alive=alive)
 
     def write(self, line: str) -> None:
         """One line, at once."""
@@ -81,8 +81,8 @@ class _Teller(ABC):
         """What the run does has changed."""
 
     @abstractmethod
-    def step(self, progress: Progress) -> None:
-        """A step was done."""
+    def step(self, progress: Progress, *, alive: bool) -> None:
+        """A step was done; the run is alive, or it was the last one."""
 
     @abstractmethod
     def validation(self, snapshot: Snapshot, validation: Validation) -> None:
@@ -106,13 +106,19 @@ class _LineTeller(_Teller):
     def stage(self, snapshot: Snapshot) -> None:
         self.write(f"{self.run.id}: {headline(snapshot).text}")
 
-    def step(self, progress: Progress) -> None:
+    def step(self, progress: Progress, *, alive: bool) -> None:
         parts = [f"step {progress.step} of {progress.total_steps}", f"lm loss {_number(progress.lm_loss)}"]
         if progress.sop_loss is not None:
             parts.append(f"sop loss {_number(progress.sop_loss)}")
-        if progress.tokens_per_second is not None:
+        if alive and progress.tokens_per_second is not None:
             parts.append(f"{progress.tokens_per_second:,.0f} tokens/s")
-        if progress.eta_seconds is not None and progress.step < progress.total_steps:
+        if not alive and progress.mean_tokens_per_second is not None:
+            parts.append(f"{progress.mean_tokens_per_second:,.0f} tokens/s on average")
+        if alive and waits_for_data(progress):
+            parts.append(f"waits for data {percent(progress.data_wait_share)} of the time")
+        if progress.skipped_steps:
+            parts.append(f"steps left out: {progress.skipped_steps}")
+        if alive and progress.eta_seconds is not None and progress.step < progress.total_steps:
             parts.append(f"{duration(progress.eta_seconds)} left")
         self.write("  ".join(parts))
 
@@ -125,8 +131,8 @@ class _LineTeller(_Teller):
 
     def tell_end(self, snapshot: Snapshot) -> None:
         self.write(f"{self.run.id}: {headline(snapshot).text}")
-        if advice := remedy(snapshot):
-            self.write(advice)
+        if advice := remedy(snapshot) or next_step(snapshot):
+            self.write(str(advice))
         progress = snapshot.view.progress
         if progress is not None and progress.validation is not None and progress.validation.step != self._told:
             self.write(_validation_line(progress.total_steps, progress.validation))
@@ -149,15 +155,18 @@ class _JsonTeller(_Teller):
             text=headline(snapshot).text,
         )
 
-    def step(self, progress: Progress) -> None:
-        names = ("step", "total_steps", "lm_loss", "sop_loss", "learning_rate", "tokens_per_second", "eta_seconds")
+    def step(self, progress: Progress, *, alive: bool) -> None:
+        names = (
+            "step", "total_steps", "lm_loss", "sop_loss", "learning_rate", "tokens_per_second", "tflops_per_rank",
+            "share_of_peak", "data_wait_share", "skipped_steps", "eta_seconds",
+        )  # fmt: skip
         self._object("step", **{name: getattr(progress, name) for name in names})
 
     def validation(self, snapshot: Snapshot, validation: Validation) -> None:
         self._object("validation", **vars(validation))
 
     def tell_end(self, snapshot: Snapshot) -> None:
-        view = snapshot.view
+        view, saved = snapshot.view, last_checkpoint(snapshot)
         self._object(
             "end",
             state=view.state.value,
@@ -167,6 +176,7 @@ class _JsonTeller(_Teller):
             remedy=remedy(snapshot),
             problem=view.problem,
             validation=view.progress.validation if view.progress else None,
+            checkpoint=None if saved is None else str(saved),
         )
 
     def tell_detached(self) -> None:
@@ -186,8 +196,14 @@ def _validation_line(total: int, validation: Validation) -> str:
     line = f"step {validation.step} of {total}  lm loss validation {_number(validation.lm_loss)}"
     if validation.unigram_loss is not None:
         line += f"  (guessing by word frequency: {_number(validation.unigram_loss)})"
+    if validation.perplexity is not None:
+        line += f"  perplexity {validation.perplexity:,.1f}"
+    if validation.masked_accuracy is not None:
+        line += f"  words right {percent(validation.masked_accuracy)}"
     if validation.sop_loss is not None:
         line += f"  sop loss validation {_number(validation.sop_loss)}"
+    if validation.sop_accuracy is not None:
+        line += f"  order right {percent(validation.sop_accuracy)}"
     return line
 
 

@@ -8,6 +8,7 @@ from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.containers import Horizontal, Vertical
+from textual.events import DescendantFocus
 from textual.screen import ModalScreen
 from textual.widgets import Button, Input, Static
 
@@ -17,6 +18,8 @@ Result = TypeVar("Result")
 class Dialog(ModalScreen[Result]):
     """Gives its result, or None where it is called off. Enter accepts, Escape calls off."""
 
+    field: ClassVar[str] = "dialog"
+    """What F1 explains where the cursor is in no field of its own."""
     heading: ClassVar[str]
     lead: ClassVar[str] = ""
     accept_label: ClassVar[str] = "OK"
@@ -24,6 +27,7 @@ class Dialog(ModalScreen[Result]):
     BINDINGS = [
         Binding("escape", "call_off", "Cancel"),
         Binding("enter", "accept", "Accept", priority=True),
+        Binding("f1", "app.help", "Help"),
     ]
 
     DEFAULT_CSS = """
@@ -34,6 +38,7 @@ class Dialog(ModalScreen[Result]):
         #dialog-lead { color: $muted; width: 1fr; height: auto; margin-bottom: 1; }
         #dialog-notice { width: 1fr; height: auto; color: $error; }
         #buttons { height: 1; margin-top: 1; align-horizontal: right; }
+        #dialog-keys { width: 1fr; color: $muted; }
         #buttons Button { margin-left: 1; }
     }
     """
@@ -46,6 +51,7 @@ class Dialog(ModalScreen[Result]):
             yield from self.compose_body()
             yield Static("", id="dialog-notice", markup=False)
             with Horizontal(id="buttons"):
+                yield Static("", id="dialog-keys", markup=False)
                 yield Button("Cancel", id="cancel", compact=True)
                 yield Button(self.accept_label, id="accept", variant="primary", compact=True)
 
@@ -61,9 +67,18 @@ class Dialog(ModalScreen[Result]):
         """What stands in the way of accepting; empty where nothing does."""
         return ""
 
+    @on(DescendantFocus)
+    def _tell_keys(self) -> None:
+        enter = "Cancel" if self._on_cancel else self.accept_label
+        self.query_one("#dialog-keys", Static).update(f"Enter: {enter}  Tab: next  Esc: Cancel  F1: Help")
+
+    @property
+    def _on_cancel(self) -> bool:
+        return self.focused is not None and self.focused.id == "cancel"
+
     def action_accept(self) -> None:
         """Enter, wherever the cursor is but on Cancel."""
-        if self.focused is not None and self.focused.id == "cancel":
+        if self._on_cancel:
             self.action_call_off()
             return
         obstacle = self.obstacle()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from textual.app import ComposeResult
 from textual.binding import Binding
-from textual.containers import Vertical
+from textual.containers import Vertical, VerticalScroll
 from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widget import Widget
@@ -67,6 +67,42 @@ TOPICS: dict[str, tuple[str, str]] = {
         "processors; once it trains, the time left is measured. Page Down shows the rest of the command; RUN_ID in it "
         "is the name the training gets when it starts.",
     ),
+    "log": (
+        "The log",
+        "What the processes of the run print, as they print it; the line at the top is the file. The newest lines come "
+        "in at the end while it is in view; scrolling up (arrow keys, Page Up) holds the text still. End goes back to "
+        "the newest line, Home to the first one kept, F2 or Escape to the run. Nothing here changes the run.\n\n"
+        'A line that begins with "iteration" is a step of the training: its number, its time, its loss. Warnings of '
+        "libraries are usual at the start; what ended a run stands in the last lines, and in words on its own page.",
+    ),
+    "runs": (
+        "The list of runs",
+        "Every training that was started from here, the newest first: what it does, how far it is, its last loss, and "
+        "for how long it has been like that. Up and Down move, Enter watches the run under the cursor, F6 lets it "
+        "save a checkpoint and end, F5 lets one that has ended go on, F2 or Escape goes back. Keys that do not apply "
+        "to the run under the cursor are not shown.\n\n"
+        "finished: all steps are done. stopped: ended on request. failed: ended by an error; Enter tells which. "
+        "lost: it gives no sign of life, and its machine cannot be asked.",
+    ),
+    "stop": (
+        "Stopping",
+        "The run finishes its step, writes a checkpoint and ends. Nothing is lost, and it can go on later (F5 on its "
+        "page, or: bert-tui resume).",
+    ),
+    "kill": (
+        "Killing",
+        "The processes are ended at once. What was learned since the last checkpoint is lost; the checkpoint stays. "
+        "Meant for a run that does not react to Stop.",
+    ),
+    "resume": (
+        "Resuming",
+        "The run starts again from its last complete checkpoint, in the same folder and with the same settings. To "
+        "change some, use the command line: bert-tui resume RUN --set train.steps=20000",
+    ),
+    "dialog": (
+        "Keys",
+        "Tab moves between the buttons, Enter takes what is named beside them, Escape calls off.",
+    ),
     "preset-file": (
         "Preset files",
         "A preset is a text file that describes a training completely. Give any path; .toml is added where it is "
@@ -79,6 +115,7 @@ TOPICS: dict[str, tuple[str, str]] = {
     ),
 }
 """What is explained that is no single setting."""
+CLOSES, SCROLLS = "Enter or Escape closes", "Arrow keys and Page Down show more"
 LABELS = {name: shown.label for name, shown in FIELDS.items()} | KNOBS | {"launch.image": "Image"}
 """What settings are called on the pages."""
 
@@ -108,6 +145,8 @@ class HelpScreen(ModalScreen[None]):
     HelpScreen {
         align: center middle;
         #help { width: 72; max-width: 100%; height: auto; max-height: 100%; background: $surface; padding: 1 2; }
+        #help-text { height: auto; scrollbar-size-vertical: 1; background: $surface; }
+        #help-keys { height: 1; margin-top: 1; color: $muted; }
     }
     """
 
@@ -119,7 +158,16 @@ class HelpScreen(ModalScreen[None]):
     def compose(self) -> ComposeResult:
         """The box."""
         with Vertical(id="help"):
-            content = Content.assemble(
-                (self._heading, "bold $strong"), "\n\n", self._text, "\n\n", ("Enter or Escape closes", "$muted")
-            )
-            yield Static(content)
+            with VerticalScroll(id="help-text"):
+                yield Static(Content.assemble((self._heading, "bold $strong"), "\n\n", self._text))
+            yield Static(CLOSES, id="help-keys")
+
+    def on_resize(self) -> None:
+        """Leaves room for the line of keys."""
+        self.query_one("#help-text").styles.max_height = max(1, self.size.height - 4)
+        self.call_after_refresh(self._name_keys)
+
+    def _name_keys(self) -> None:
+        """Those that move the text too, where there is more of it than fits."""
+        text = self.query_one("#help-text", VerticalScroll)
+        self.query_one("#help-keys", Static).update(f"{SCROLLS}. {CLOSES}." if text.max_scroll_y else CLOSES)

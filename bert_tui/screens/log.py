@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.screen import Screen
@@ -14,7 +16,11 @@ from bert_tui.widgets.log_view import LogView
 class LogScreen(Screen[None]):
     """Follows the log while its end is in view; scrolling up holds it still."""
 
+    field: ClassVar[str] = "log"
+    """What F1 explains."""
+
     BINDINGS = [
+        Binding("f1,question_mark", "app.help", "Help", key_display="F1"),
         Binding("f2,l,escape,q", "back", "Back", key_display="F2"),
         Binding("end,G", "follow", "To the end", key_display="End"),
         Binding("home", "begin", "To the beginning", key_display="Home"),

@@ -19,9 +19,12 @@ from textual.widgets import Footer
 from bert_tui.advice.words import describe
 from bert_tui.exit_status import ExitStatus, status_of_run
 from bert_tui.invocation import program
-from bert_tui.metrics.sentences import duration
+from bert_tui.metrics.sentences import duration, gpu_speed
 from bert_tui.metrics.series import Axis, step_axis
+from bert_tui.runs.state import RunState
+from bert_tui.screens.glossary import LIVE_VIEW, explained
 from bert_tui.screens.help import HelpScreen
+from bert_tui.screens.keys import Key, told
 from bert_tui.screens.log import LogScreen
 from bert_tui.screens.run_dialogs import KillQuestion, ResumeQuestion, StopQuestion
 from bert_tui.screens.watch import Broke, Looked, LookFailed, Watch, in_background
@@ -37,33 +40,14 @@ if TYPE_CHECKING:
     from bert_tui.metrics.snapshot import Snapshot
     from bert_tui.runs.board import Board
 
-CURVES_HELP = """\
-A curve shows the mean of neighbouring steps; the dots around it show how far single steps reach.
-A gap means that the loss was no finite number there."""
 CHANCE = math.log(2)
 """Loss of one who guesses the order of two sentences."""
 PATIENCE_SECONDS = 5.0
 """Without a look for so long, the screen says that the disk does not answer."""
 
 
-@dataclass(frozen=True)
-class Key:
-    """One thing the operator can do: feeds the bindings, the footer and the help."""
-
-    keys: str
-    action: str
-    label: str
-    help: str
-    shown: bool = True
-
-    @property
-    def first(self) -> str:
-        """The key that the footer names."""
-        return self.keys.partition(",")[0].upper()
-
-
 KEYS = (
-    Key("f1,question_mark", "help", "Help", "these keys"),
+    Key("f1,question_mark", "help", "Help", "these words and keys"),
     Key("f3", "runs", "Runs", "the list of all runs"),
     Key("f4,l", "log", "Log", "the log on the whole screen"),
     Key("f5,r", "resume", "Resume", "when the run has ended: go on from its last checkpoint"),
@@ -100,7 +84,7 @@ class MonitorScreen(Screen[None]):
     """State, losses, devices, log and checkpoints of a run, about once a second."""
 
     BINDINGS = [
-        *(Binding(key.keys, key.action, key.label, show=key.shown, key_display=key.first) for key in KEYS),
+        *(key.binding for key in KEYS),
         Binding("ctrl+q,ctrl+c", "leave", "Leave", show=False),
     ]
     AUTO_FOCUS: ClassVar[str] = ""
@@ -204,12 +188,22 @@ class MonitorScreen(Screen[None]):
             return
         header.show(self.run.id, snapshot, self._trouble)
         self._show_curves(snapshot)
-        ended = not snapshot.view.state.active and snapshot.nodes and snapshot.nodes[0].recorded
-        self.query_one("#devices").border_title = "devices, as last read" if ended else "devices"
-        self.query_one(DeviceTable).show(snapshot.nodes, uses_gpus=snapshot.facts.uses_gpus)
+        self._show_devices(snapshot)
         self.query_one("#log").border_title = snapshot.log.path.name
         self._share_height(snapshot)
         self.query_one("#log LogView", LogView).show(snapshot.log)
+
+    def _show_devices(self, snapshot: Snapshot) -> None:
+        """Nothing of a run that has ended: its last load would look like a load."""
+        view, title = snapshot.view, "devices"
+        if view.state is RunState.LOST:
+            title = "devices, as last read"
+        elif snapshot.facts.uses_gpus and view.progress and (speed := gpu_speed(view.progress)):
+            title = f"devices: {speed}"
+        devices = self.query_one("#devices")
+        devices.display = view.state.active or view.state is RunState.LOST
+        devices.border_title = title
+        self.query_one(DeviceTable).show(snapshot.nodes, uses_gpus=snapshot.facts.uses_gpus)
 
     def _show_curves(self, snapshot: Snapshot) -> None:
         losses, progress = snapshot.losses, snapshot.view.progress
@@ -221,7 +215,8 @@ class MonitorScreen(Screen[None]):
         )
         lines = [Line("training", "", lm), Line("validation", "validation", losses.lm_validation)]
         if progress and progress.validation and progress.validation.unigram_loss is not None:
-            lines.append(Line("baseline", "word frequency", level=progress.validation.unigram_loss))
+            level = progress.validation.unigram_loss
+            lines.append(Line("baseline", f"word frequency {level:.2f}", level=level))
         self.query_one("#lm", Curve).show(lines, x)
         has_order = sop.extent() is not None
         self.query_one("#sop", Curve).show(
@@ -236,9 +231,9 @@ class MonitorScreen(Screen[None]):
 
     def _share_height(self, snapshot: Snapshot) -> None:
         """Rows for the log: few beside a curve, more while there is none, and most when it has to tell why."""
-        devices = max(1, len(self.query_one(DeviceTable).text.splitlines()))
+        devices = 1 + max(1, len(self.query_one(DeviceTable).text.splitlines()))
         header = len(self.query_one(RunHeader).text.splitlines())
-        rest = self.size.height - header - devices - 2
+        rest = self.size.height - header - devices * self.query_one("#devices").display - 1
         share = rest // 3
         if snapshot.losses.lm.extent() is None:
             share = rest - 6
@@ -254,15 +249,14 @@ class MonitorScreen(Screen[None]):
         if self._snapshot is None or action not in ("stop", "kill", "resume"):
             return action not in ("stop", "kill", "resume")
         active = self._snapshot.view.state.active
-        lost = self._snapshot.view.state.name == "LOST"
+        lost = self._snapshot.view.state is RunState.LOST
         if action == "resume":
-            return not active and self._snapshot.view.state.name != "FINISHED"
+            return not active and self._snapshot.view.state is not RunState.FINISHED
         return active or (action == "kill" and lost)
 
     def action_help(self) -> None:
-        """The keys."""
-        lines = [f"{_key_names(key):<12}{key.help}" for key in KEYS]
-        self.app.push_screen(HelpScreen("Keys", "\n".join([*lines, "", CURVES_HELP])))
+        """What is shown, and the keys."""
+        self.app.push_screen(HelpScreen("What is shown", f"{explained(LIVE_VIEW)}\n\n{told(KEYS)}"))
 
     def action_runs(self) -> None:
         """The list of runs."""
@@ -369,8 +363,3 @@ def _recent_axis(last: int) -> Axis:
     """The last thousand steps, with room for a hundred more, so that it moves only now and then."""
     low = max(0, (last - 1000) // 100 * 100)
     return Axis(float(low), float(low + 1100), 275.0)
-
-
-def _key_names(key: Key) -> str:
-    names = [name.replace("question_mark", "?") for name in key.keys.split(",")]
-    return ", ".join(name.upper() if name.startswith("f") else name for name in names)

@@ -26,6 +26,7 @@ class _Question(Dialog[bool]):
 class StopQuestion(_Question):
     """Whether to stop."""
 
+    field = "stop"
     heading = "Stop this run?"
     lead = "It saves a checkpoint, then ends. You can resume it later from that very step."
     accept_label = "Stop"
@@ -34,6 +35,7 @@ class StopQuestion(_Question):
 class KillQuestion(_Question):
     """Whether to kill."""
 
+    field = "kill"
     heading = "Kill this run?"
     lead = (
         "It ends at once and saves nothing: the steps since the last checkpoint are lost.\n"
@@ -45,6 +47,7 @@ class KillQuestion(_Question):
 class ResumeQuestion(_Question):
     """Whether to resume."""
 
+    field = "resume"
     heading = "Resume this run?"
     lead = "It goes on from its last complete checkpoint, with the same settings."
     accept_label = "Resume"

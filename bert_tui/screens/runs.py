@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, ClassVar, cast
 
 from textual import on
 from textual.app import ComposeResult
@@ -52,7 +52,11 @@ class Answered(Message, bubble=False):
 class RunsScreen(Screen[None]):
     """State, step, loss and age of every run that can be found. Enter watches one."""
 
+    field: ClassVar[str] = "runs"
+    """What F1 explains."""
+
     BINDINGS = [
+        Binding("f1,question_mark", "app.help", "Help", key_display="F1"),
         Binding("f5,r", "resume", "Resume", key_display="F5"),
         Binding("f6,s", "stop", "Stop", key_display="F6"),
         Binding("f2,escape", "back", "Back", key_display="F2"),

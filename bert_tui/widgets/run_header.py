@@ -6,7 +6,18 @@ import math
 import textwrap
 from collections.abc import Sequence
 
-from bert_tui.metrics.sentences import Headline, count, duration, headline, remedy, share_done, size
+from bert_tui.metrics.sentences import (
+    Headline,
+    count,
+    duration,
+    headline,
+    hint,
+    next_step,
+    percent,
+    remedy,
+    share_done,
+    size,
+)
 from bert_tui.metrics.snapshot import Snapshot
 from bert_tui.runs.state import RunState
 from bert_tui.widgets.glyphs import glyphs
@@ -27,7 +38,7 @@ SYMBOLS = {
 
 
 class RunHeader(Rows):
-    """State in words, a bar, losses, speed, checkpoints; on failure also the cause and what to do."""
+    """State in words, a bar, losses, speed, checkpoints; at the end also the cause, and what to do."""
 
     DEFAULT_CSS = "RunHeader { height: 5; }"
 
@@ -40,13 +51,13 @@ class RunHeader(Rows):
             f"{symbol} {line}" if not n else f"  {line}"
             for n, line in enumerate(textwrap.wrap(sentence.text, width - 2))
         ]
-        advice = textwrap.wrap(remedy(snapshot), width - 2)
+        advice = _advice_lines(snapshot, width - 2)
         rows: list[Row] = [
             (_title(run_id, snapshot, width),),
             *(((line, sentence.tone),) for line in told[:4]),
             *(((f"  {line}", ""),) for line in advice[:3]),
             _bar_row(snapshot, width),
-            *_number_rows(snapshot),
+            *_number_rows(snapshot, width),
         ]
         if self.styles.height is None or self.styles.height.value != len(rows):
             self.styles.height = len(rows)
@@ -67,6 +78,15 @@ def _title(run_id: str, snapshot: Snapshot, width: int) -> Part:
         if fact and len(longer) <= width:
             title = longer
     return (title, "title")
+
+
+def _advice_lines(snapshot: Snapshot, width: int) -> list[str]:
+    """What to do now; what is to be typed begins a line of its own where it would be broken."""
+    step = next_step(snapshot)
+    if step is None:
+        return textwrap.wrap(remedy(snapshot), width)
+    parts = [str(step)] if len(str(step)) <= width else [step.lead, step.target]
+    return [line for part in parts for line in textwrap.wrap(part, width, break_on_hyphens=False)]
 
 
 def _symbol(state: RunState) -> str:
@@ -93,35 +113,54 @@ def _bar_row(snapshot: Snapshot, width: int) -> Row:
     )
 
 
-def _number_rows(snapshot: Snapshot) -> list[Row]:
-    """Losses and speed; then what the last validation says."""
-    progress = snapshot.view.progress
+def _number_rows(snapshot: Snapshot, width: int) -> list[Row]:
+    """Losses and speed; what the last validation says; a hint where there is one."""
+    progress, advice = snapshot.view.progress, hint(snapshot)
     if progress is None:
         return [(("  losses and speed appear with the first step", "muted"),), ()]
+    rows = [_training_row(progress, alive=snapshot.view.state.active, width=width), _validation_row(progress, width)]
+    if advice is not None:
+        rows.append(((f"  {advice.text}", "muted" if advice.tone == "quiet" else advice.tone),))
+    return rows
+
+
+def _training_row(progress: Progress, *, alive: bool, width: int) -> Row:
+    """Of the last step; of a run that has ended, its speed as a whole."""
     numbers = [("MLM loss", _loss(progress.lm_loss, progress))]
     if progress.sop_loss is not None:
         numbers.append(("sentence order", _loss(progress.sop_loss, progress)))
-    if progress.tokens_per_second is not None:
+    if alive and progress.tokens_per_second is not None:
         numbers.append(("tokens/s", count(progress.tokens_per_second)))
-    if progress.learning_rate is not None:
+    if not alive and progress.mean_tokens_per_second is not None:
+        numbers.append(("tokens/s on average", count(progress.mean_tokens_per_second)))
+    if alive and progress.learning_rate is not None:
         numbers.append(("learning rate", f"{progress.learning_rate:.1e}"))
-    return [_named_numbers(numbers), _validation_row(snapshot, progress)]
+    return _named_numbers(numbers, width)
 
 
-def _named_numbers(numbers: Sequence[tuple[str, str]]) -> Row:
-    return tuple(part for name, value in numbers for part in ((f"  {name} ", "muted"), (value, "")))
-
-
-def _validation_row(snapshot: Snapshot, progress: Progress) -> Row:
-    if snapshot.losses.not_finite:
-        return ((f"  ! {snapshot.losses.not_finite} of the last 1,000 steps had no finite loss", "caution"),)
+def _validation_row(progress: Progress, width: int) -> Row:
     validation = progress.validation
     if validation is None:
         return (("  no validation yet", "muted"),)
-    row = _named_numbers([(f"validation at step {validation.step:,}:", _loss(validation.lm_loss, progress))])
-    if validation.unigram_loss is None:
-        return row
-    return (*row, *_named_numbers([("guessing by word frequency:", f"{validation.unigram_loss:.2f}")]))
+    numbers = [(f"validation at step {validation.step:,}:", _loss(validation.lm_loss, progress))]
+    if validation.masked_accuracy is not None:
+        numbers.append(("words right", percent(validation.masked_accuracy)))
+    if validation.sop_accuracy is not None:
+        numbers.append(("order right", percent(validation.sop_accuracy)))
+    if validation.perplexity is not None:
+        numbers.append(("perplexity", count(validation.perplexity)))
+    return _named_numbers(numbers, width)
+
+
+def _named_numbers(numbers: Sequence[tuple[str, str]], width: int) -> Row:
+    """As many as fit, the most important first."""
+    parts: list[Part] = []
+    for name, value in numbers:
+        width -= len(name) + len(value) + 3
+        if width < 0:
+            break
+        parts += [(f"  {name} ", "muted"), (value, "")]
+    return tuple(parts)
 
 
 def _loss(value: float | None, progress: Progress) -> str:

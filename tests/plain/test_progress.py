@@ -37,6 +37,7 @@ def test_a_run_to_its_end(tmp_path: Path) -> None:
         run.train(1, 120)
         time.sleep(0.8)
         run.train(121, 200)
+        run.checkpoint(200)
         run.end("finished")
 
     thread = threading.Thread(target=go_on)
@@ -50,6 +51,8 @@ def test_a_run_to_its_end(tmp_path: Path) -> None:
     assert f"step 200 of 200  lm loss {lm_loss(200):.4f}" in out.getvalue()
     final = f"lm loss validation {lm_loss(200) + 0.05:.4f}  (guessing by word frequency: {UNIGRAM:.4f})"
     assert [line for line in lines if final in line] == lines[-1:]
+    assert lines[-1].endswith("words right 17 %  sop loss validation 0.6940  order right 52 %")
+    assert f"{run.directory.checkpoints / 'step-00000200'}" in lines[-2]
     assert "\x1b" not in out.getvalue()
 
 
@@ -74,7 +77,7 @@ def test_a_failure_names_cause_and_remedy(tmp_path: Path) -> None:
 
 def test_each_line_of_json_is_an_object(tmp_path: Path) -> None:
     run = training_run(tmp_path, 250)
-    run.progress(lm_loss=float("nan"))
+    run.progress(lm_loss=float("nan"), data_wait_share=0.25)
     run.end("stopped")
     out = io.StringIO()
     assert follow_run(run.directory, out, json=True) == 3
@@ -83,7 +86,10 @@ def test_each_line_of_json_is_an_object(tmp_path: Path) -> None:
     assert {event["run"] for event in events} == {run.directory.id}
     assert events[0]["step"] == 250 and events[0]["lm_loss"] is None
     assert events[1]["unigram_loss"] == UNIGRAM
+    assert events[0]["data_wait_share"] == 0.25
+    assert events[1]["masked_accuracy"] == 0.173
     assert events[2]["state"] == "stopped"
+    assert events[2]["checkpoint"] == str(run.directory.checkpoints / "step-00000400")
 
 
 def test_ctrl_c_ends_the_lines_and_not_the_run(tmp_path: Path) -> None:
