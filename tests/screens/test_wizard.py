@@ -49,7 +49,9 @@ async def test_enter_on_every_page_leads_to_the_review_of_a_tiny_model(clean_hom
         for page in PAGES:
             await pilot.press("enter")
             await reach(pilot, page, seconds=20)
-        await pilot.press("f7", "ctrl+u", *str(clean_home / "saved"), "enter")
+        await pilot.press("f7", "f1")
+        await reach(pilot, "HelpScreen")
+        await pilot.press("escape", "ctrl+u", *str(clean_home / "saved"), "enter")
         await reach(pilot, "ReviewPage")
         cores = app.session.known_machine.cores
         notice = str(app.screen.query_one("#notice", Static).render())
