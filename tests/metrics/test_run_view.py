@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from bert_tui.metrics.run_view import RunWatcher
-from bert_tui.metrics.sentences import count, duration, headline, remedy, share_done, size
+from bert_tui.metrics.sentences import count, duration, headline, hint, next_step, remedy, share_done, size
 from bert_tui.metrics.snapshot import Snapshot
 from bert_tui.runs.state import RunState
 from tests.staged_run import StagedRun, training_run
@@ -73,6 +73,7 @@ def test_the_sentences_of_training_and_of_every_end(tmp_path: Path) -> None:
     run.checkpoint(412, age=0)
     run.end("stopped")
     assert headline(look(run)).text == "Stopped at step 412; a checkpoint is there"
+    assert str(next_step(look(run))).endswith(f"bert-tui resume {run.directory.id}")
     run.end("finished")
     assert headline(look(run)).text.startswith("Finished: all 700 steps are done; validation loss ")
     run.end("failed", Problem("dataset.unreadable", "/x.bin", "", {"reason": "no"}))
@@ -81,6 +82,19 @@ def test_the_sentences_of_training_and_of_every_end(tmp_path: Path) -> None:
     run.end("failed", None, rank=0)
     assert "exit status 0" in headline(look(run)).text
     assert remedy(look(run))
+    assert next_step(look(run)) is None
+
+
+def test_a_hint_is_given_only_when_there_is_reason(tmp_path: Path) -> None:
+    run = training_run(tmp_path)
+    run.progress(data_wait_share=0.05)
+    assert hint(look(run)) is None
+    run.progress(data_wait_share=0.051, skipped_steps=2)
+    told = hint(look(run))
+    assert told is not None and told.text == "! the processors wait for data 5 % of the time"
+    run.end("stopped")
+    told = hint(look(run))
+    assert told is not None and told.text == "2 updates were left out: their gradients were not finite"
 
 
 def test_no_progress_is_said(tmp_path: Path) -> None:
