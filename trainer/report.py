@@ -24,7 +24,7 @@ class StepReport:
     began: float
     """``time.monotonic()`` when the loop turned to this step."""
     data_wait: float
-    """Seconds since then that the loop waited for rows. Those of the step after are read ahead: they are meant."""
+    """Seconds since then in which the loop waited for rows, those of the step after."""
     flops: float
     """What the model needs for the global batch, padding not counted."""
     result: PendingResult

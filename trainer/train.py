@@ -105,21 +105,19 @@ class Training:
             self.reporter.resumed(self.position)
 
     def _batches(self) -> Iterator[tuple[StepBatch, Header, float]]:
-        """Each step's share and header, and the seconds that rows were waited for before it.
+        """Each step's share and header, and the seconds that rows were waited for since the step before.
 
-        The header travels while the step before is computed.
+        The header travels while the step before is computed. So the rows waited for are those of the step after, and
+        the wait for the very first, before which nothing could be computed, counts for none.
         """
         coming: tuple[StepBatch, PendingHeader] | None = None
-        data_wait = 0.0
-        for batch, seconds in timed(read_ahead(self._share_of_row, self._first_rows())):
-            data_wait += seconds
+        for batch, data_wait in timed(read_ahead(self._share_of_row, self._first_rows())):
             header = PendingHeader(self.ranks, batch.counts, self.reporter.wishes())
             if coming is not None:
                 yield coming[0], coming[1].wait(), data_wait
-                data_wait = 0.0
             coming = batch, header
         if coming is not None:
-            yield coming[0], coming[1].wait(), data_wait
+            yield coming[0], coming[1].wait(), 0.0
 
     def _first_rows(self) -> range:
         """The row of the training split with which each remaining step begins."""
