@@ -264,10 +264,21 @@ def test_picture(
     size: tuple[int, int],
 ) -> None:
     run = stage(clean_home)  # so that a path begins with ~ on every machine
+    assert snap_compare(BertTui(run.directory), run_before=shown, terminal_size=size)
 
-    async def shown(pilot: Pilot[int]) -> None:
-        while not (isinstance(pilot.app.screen, MonitorScreen) and pilot.app.screen.shows_run):
-            await pilot.pause(0.05)
+
+@pytest.mark.parametrize("key", ["f1", "f6"], ids=["help", "stop"])
+def test_picture_after_a_key(tmp_path: Path, snap_compare: Callable[..., bool], key: str) -> None:
+    async def pressed(pilot: Pilot[int]) -> None:
+        await shown(pilot)
+        await pilot.press(key)
         await pilot.pause(0.3)
 
-    assert snap_compare(BertTui(run.directory), run_before=shown, terminal_size=size)
+    assert snap_compare(BertTui(training_run(tmp_path).directory), run_before=pressed, terminal_size=SIZE)
+
+
+async def shown(pilot: Pilot[int]) -> None:
+    """Waits until the run is on the screen."""
+    while not (isinstance(pilot.app.screen, MonitorScreen) and pilot.app.screen.shows_run):
+        await pilot.pause(0.05)
+    await pilot.pause(0.3)
