@@ -62,7 +62,7 @@ def test_a_run_that_has_ended_is_told_once(tmp_path: Path) -> None:
     out = io.StringIO()
     assert follow_run(run.directory, out, json=False) == 3
     lines = out.getvalue().splitlines()
-    assert len(lines) == len(set(lines)) == 3
+    assert len(lines) == len(set(lines)) == 4
     assert "step 200 of 700  lm loss validation" in lines[-1]
 
 
