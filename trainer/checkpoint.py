@@ -51,8 +51,8 @@ class Identity:
 
     data_fingerprint: str
     vocab_sha256: str
-    model: dict[str, int]
-    """Layers, hidden, heads, sequence_length, vocab_size, sentence_order."""
+    model: dict[str, int | str]
+    """Layers, hidden, heads, sequence_length, vocab_size, layer_order, sentence_order."""
 
     @classmethod
     def of(cls, learner: Learner, *, data_fingerprint: str, vocab_sha256: str) -> Identity:

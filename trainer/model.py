@@ -1,8 +1,11 @@
-"""BERT with masked-language-model and sentence-order heads, in the layer order of Megatron-LM.
+"""BERT with masked-language-model and sentence-order heads, in two layer orders.
 
-Norms stand before each block and after the last layer, none after the embeddings (``megatron.core.models.bert``;
-Hugging Face's twin is ``MegatronBertForPreTraining``). Shapes: b rows, s tokens a row, h hidden, n masked tokens of the
-batch, p sentence pairs of it, v rows of the word table on this rank.
+``megatron``: norms stand before each block and after the last layer, none after the embeddings
+(``megatron.core.models.bert``; Hugging Face's twin is ``MegatronBertForPreTraining``). ``bert``: norms stand after each
+block's sum and after the embeddings (arXiv 1810.04805; ``BertForPreTraining``). Both have the same number of norms.
+
+Shapes: b rows, s tokens a row, h hidden, n masked tokens of the batch, p sentence pairs of it, v rows of the word table
+on this rank.
 """
 
 from __future__ import annotations
@@ -18,10 +21,12 @@ from trainer.attention import attend, same_sample
 from trainer.batches import MicroBatch
 from trainer.layers import LayerNorm, Linear, Table, WordTable, local
 from trainer.random_streams import RandomStreams
+from trainer.spec.preset import LayerOrder
 from trainer.spec.sizing import Shape
 
-NORM_EPSILON = 1e-5
-"""Megatron-LM's."""
+NORM_EPSILON: dict[LayerOrder, float] = {"megatron": 1e-5, "bert": 1e-12}
+"""Megatron-LM's ``layernorm_epsilon``; the ``layer_norm_eps`` of Hugging Face's ``BertConfig``, which is also that of
+Google's BERT."""
 
 
 @dataclass(frozen=True)
@@ -40,8 +45,9 @@ class Bert(nn.Module):
     def __init__(self, shape: Shape, *, dropout: float, sentence_order: bool, streams: RandomStreams) -> None:
         super().__init__()
         self.embeddings = Embeddings(shape, dropout)
-        self.layers = nn.ModuleList(Layer(shape, dropout, streams) for _ in range(shape.layers))
-        self.final_norm = LayerNorm(shape.hidden, eps=NORM_EPSILON)
+        layer = {"megatron": MegatronLayer, "bert": BertLayer}[shape.layer_order]
+        self.layers = nn.ModuleList(layer(shape, dropout, streams) for _ in range(shape.layers))
+        self.final_norm = _norm(shape) if shape.layer_order == "megatron" else nn.Identity()
         self.word_head = WordHead(shape)
         self.order_head = OrderHead(shape) if sentence_order else None
 
@@ -60,39 +66,58 @@ class Bert(nn.Module):
         return Outputs(word_logits, self.order_head(hidden.index_select(0, batch.pair_index)))
 
 
+def _norm(shape: Shape) -> LayerNorm:
+    return LayerNorm(shape.hidden, eps=NORM_EPSILON[shape.layer_order])
+
+
 class Embeddings(nn.Module):
-    """Words, positions and token types, added."""
+    """Words, positions and token types, added; in the order ``bert`` with a norm behind."""
 
     def __init__(self, shape: Shape, dropout: float) -> None:
         super().__init__()
         self.words = WordTable(shape.padded_vocab, shape.hidden)
         self.positions = Table(shape.sequence_length, shape.hidden)
         self.types = Table(2, shape.hidden)
+        self.norm = _norm(shape) if shape.layer_order == "bert" else nn.Identity()
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, tokens: Tensor, positions: Tensor, types: Tensor) -> Tensor:
         """[b, s] each -> [b, s, h]."""
         vectors: Tensor = self.words(tokens) + self.positions(positions) + self.types(types)
-        dropped: Tensor = self.dropout(vectors)
+        dropped: Tensor = self.dropout(self.norm(vectors))
         return dropped
 
 
 class Layer(nn.Module):
-    """Attention, then a two-layer perceptron, each behind its norm and beside a residual path."""
+    """What layers of both orders are made of: attention, then a two-layer perceptron, each with a norm."""
 
     def __init__(self, shape: Shape, dropout: float, streams: RandomStreams) -> None:
         super().__init__()
-        self.attention_norm = LayerNorm(shape.hidden, eps=NORM_EPSILON)
+        self.attention_norm = _norm(shape)
         self.attention = Attention(shape, dropout, streams)
-        self.mlp_norm = LayerNorm(shape.hidden, eps=NORM_EPSILON)
+        self.mlp_norm = _norm(shape)
         self.mlp = Mlp(shape.hidden)
         self.dropout = nn.Dropout(dropout)
 
+
+class MegatronLayer(Layer):
+    """Each block behind its norm and beside a residual path."""
+
     def forward(self, hidden: Tensor, visible: Tensor) -> Tensor:
-        """[b, s, h] -> [b, s, h]."""
+        """[b, s, h] and [b, 1, s, s] -> [b, s, h]."""
         hidden = hidden + self.dropout(self.attention(self.attention_norm(hidden), visible))
         dropped: Tensor = self.dropout(self.mlp(self.mlp_norm(hidden)))
         return hidden + dropped
+
+
+class BertLayer(Layer):
+    """Each block beside a residual path, the norm behind their sum."""
+
+    def forward(self, hidden: Tensor, visible: Tensor) -> Tensor:
+        """[b, s, h] and [b, 1, s, s] -> [b, s, h]."""
+        hidden = self.attention_norm(hidden + self.dropout(self.attention(hidden, visible)))
+        normed: Tensor = self.mlp_norm(hidden + self.dropout(self.mlp(hidden)))
+        return normed
 
 
 class Attention(nn.Module):
@@ -142,7 +167,7 @@ class WordHead(nn.Module):
     def __init__(self, shape: Shape) -> None:
         super().__init__()
         self.dense = Linear(shape.hidden, shape.hidden)
-        self.norm = LayerNorm(shape.hidden, eps=NORM_EPSILON)
+        self.norm = _norm(shape)
         self.decoder = Decoder(shape.padded_vocab)
 
     def forward(self, masked: Tensor, table: Tensor) -> Tensor:
@@ -179,11 +204,16 @@ class OrderHead(nn.Module):
 
 @torch.no_grad()
 def initialise(model: Bert, shape: Shape, *, std: float, seed: int) -> None:
-    """First weights as Megatron's: N(0, std), the projections back to h N(0, std/sqrt(2 layers)), biases 0, norms 1.
+    """First weights: N(0, std), biases 0, norms 1.
+
+    In the order ``megatron`` the projections back to h are drawn from N(0, std/sqrt(2 layers)), as Megatron-LM's are
+    (``scaled_init_method_normal``); in the order ``bert`` nothing is scaled, as in Hugging Face's ``_init_weights``
+    (Google's BERT draws from the same distribution cut off at two standard deviations).
 
     Each parameter is drawn whole from a seed of its own and then cut, so that every layout starts from the same model
     and no rank ever holds more than one whole parameter.
     """
+    narrow = std / math.sqrt(2 * shape.layers) if shape.layer_order == "megatron" else std
     for number, (name, parameter) in enumerate(model.named_parameters()):
         part = local(parameter)
         if name.endswith("bias"):
@@ -192,7 +222,7 @@ def initialise(model: Bert, shape: Shape, *, std: float, seed: int) -> None:
             part.fill_(1.0)
         else:
             back_to_hidden = ".attention.output." in name or ".mlp.output." in name
-            scale = std / math.sqrt(2 * shape.layers) if back_to_hidden else std
+            scale = narrow if back_to_hidden else std
             generator = torch.Generator(part.device).manual_seed((seed << 20) + number)
             whole = torch.empty(parameter.shape, dtype=torch.float32, device=part.device)
             part.copy_(_cut(whole.normal_(0.0, scale, generator=generator), parameter))

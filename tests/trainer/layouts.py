@@ -34,6 +34,11 @@ from trainer.spec.preset import Preset
 from trainer.spec.sizing import Shape, shape_of
 
 STEPS = 4
+KINDS = (
+    ("fp64", torch.float64, "megatron"),
+    ("fp32", torch.float32, "megatron"),
+    ("bert-fp64", torch.float64, "bert"),
+)
 
 
 def main(folder: Path) -> None:
@@ -44,8 +49,9 @@ def main(folder: Path) -> None:
         for tensor in (t for t in (1, 2, 4) if size % t == 0):
             grid = _grid(ranks, tensor)
             name = f"t{tensor}-d{size // tensor}"
-            for kind, dtype in (("fp64", torch.float64), ("fp32", torch.float32)):
-                _save(trained(folder, grid, dtype), folder / f"{name}-{kind}.pt", grid)
+            for kind, dtype, order in KINDS:
+                result = trained(folder, grid, dtype, model__layer_order=order)
+                _save(result, folder / f"{name}-{kind}.pt", grid)
             facts[name] = {
                 "word loss": word_loss_error(grid),
                 "streams": stream_numbers(grid),
@@ -87,9 +93,9 @@ def _batches(folder: Path, preset: Preset, ranks: Ranks, steps: int) -> Iterator
         yield step, read_share(reader, "train", mine, pin=False), whole.counts
 
 
-def trained(folder: Path, ranks: Ranks, dtype: torch.dtype) -> dict[str, Any]:
+def trained(folder: Path, ranks: Ranks, dtype: torch.dtype, **values: Any) -> dict[str, Any]:
     """Losses and norms of a few clipped steps, the first gradients, the last weights."""
-    learner, preset = _learner(folder, ranks, dtype)
+    learner, preset = _learner(folder, ranks, dtype, **values)
     gradients: dict[str, Tensor] = {}
 
     def keep_gradients(*_: Any) -> None:

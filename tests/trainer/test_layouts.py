@@ -33,14 +33,15 @@ def facts(results: Path) -> dict[str, Any]:
     return {k: v for n in (1, 2, 4) for k, v in json.loads((results / f"{n}-facts.json").read_text()).items()}
 
 
+@pytest.mark.parametrize("kind", ["fp64", "bert-fp64"])
 @pytest.mark.parametrize("layout", LAYOUTS)
-def test_float64_equals_one_process(results: Path, layout: str) -> None:
-    one, many = torch.load(results / "t1-d1-fp64.pt"), torch.load(results / f"{layout}-fp64.pt")
+def test_float64_equals_one_process(results: Path, layout: str, kind: str) -> None:
+    one, many = torch.load(results / f"t1-d1-{kind}.pt"), torch.load(results / f"{layout}-{kind}.pt")
     for name in ("lm", "sop", "norm"):
         assert many[name] == pytest.approx(one[name], rel=1e-12, abs=1e-12)
-    for kind in ("gradients", "weights"):
-        for name, expected in one[kind].items():
-            assert torch.allclose(many[kind][name], expected, rtol=0, atol=1e-12), (kind, name)
+    for tensors in ("gradients", "weights"):
+        for name, expected in one[tensors].items():
+            assert torch.allclose(many[tensors][name], expected, rtol=0, atol=1e-12), (tensors, name)
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)

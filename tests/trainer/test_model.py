@@ -14,6 +14,7 @@ from trainer.attention import attend, same_sample
 from trainer.batches import MicroBatch, read_share
 from trainer.model import Bert, Outputs, initialise
 from trainer.random_streams import RandomStreams
+from trainer.spec.preset import LayerOrder
 from trainer.spec.sizing import Shape, parameter_count, shape_of
 
 
@@ -104,12 +105,15 @@ def test_attention_kernels_agree_with_the_formula(backend: SDPBackend) -> None:
     assert torch.allclose(seen, expected, rtol=0, atol=1e-12)
 
 
+@pytest.mark.parametrize("order", ["megatron", "bert"])
 @pytest.mark.parametrize(
     ("layers", "hidden", "heads", "count"),
     [(24, 1024, 16, 336_297_858), (48, 2560, 32, 3_869_260_674), (48, 6144, 96, 22_013_798_274)],
 )
-def test_parameter_counts_are_those_of_megatron(layers: int, hidden: int, heads: int, count: int) -> None:
-    shape = Shape(layers, hidden, heads, 512, 30522)
+def test_parameter_counts_are_those_of_megatron(
+    layers: int, hidden: int, heads: int, count: int, order: LayerOrder
+) -> None:
+    shape = Shape(layers, hidden, heads, 512, 30522, order)
     streams = RandomStreams(torch.device("cpu"), 1, data_rank=0, tensor_rank=0)
     with torch.device("meta"):
         model = Bert(shape, dropout=0.1, sentence_order=True, streams=streams)
@@ -121,8 +125,15 @@ def test_first_weights_are_those_of_megatron() -> None:
     model = _model(shape)
     for name, spread in (("embeddings.words", 0.1), ("layers.3.mlp.widen", 0.1), ("layers.3.mlp.output", 0.1 / 4)):
         assert model.get_parameter(f"{name}.weight").std().item() == pytest.approx(spread, rel=0.02)
-    assert (model.final_norm.weight == 1).all()
+    assert torch.equal(model.get_parameter("final_norm.weight").data, torch.ones(256, dtype=torch.float64))
     assert not any(p.any() for name, p in model.named_parameters() if name.endswith("bias"))
+
+
+def test_first_weights_of_the_order_bert_are_not_scaled() -> None:
+    model = _model(Shape(8, 256, 4, 64, 1000, "bert"))
+    for name in ("embeddings.words", "layers.3.mlp.widen", "layers.3.mlp.output", "layers.3.attention.output"):
+        assert model.get_parameter(f"{name}.weight").std().item() == pytest.approx(0.1, rel=0.02)
+    assert torch.equal(model.get_parameter("embeddings.norm.weight").data, torch.ones(256, dtype=torch.float64))
 
 
 def test_without_sentence_order_there_is_no_order_head(batch: MicroBatch) -> None:

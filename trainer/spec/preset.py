@@ -16,6 +16,8 @@ from trainer.spec.split import parse_split
 
 SCHEMA = 1
 
+LayerOrder = Literal["megatron", "bert"]
+
 
 @dataclass(frozen=True)
 class Setting:
@@ -70,9 +72,10 @@ class Model:
         minimum=8,
         maximum=100_000_000,
     )
-    layer_order: Literal["megatron"] = _setting(
+    layer_order: LayerOrder = _setting(  # noqa: RUF009 - ruff does not know that a Literal by another name is immutable
         "megatron",
-        "Where the layer norms sit. 'megatron' norms before each block, as Megatron-LM's BERT does.",
+        "Where the layer norms sit: 'megatron' before each block, as in Megatron-LM's BERT; 'bert' after it, as in the "
+        "original BERT.",
         "megatron",
     )
     dropout: float = _setting(0.1, "Share of activations dropped while training.", "0.1", minimum=0.0, maximum=0.9)

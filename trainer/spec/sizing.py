@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from trainer.spec.preset import Model
+from trainer.spec.preset import LayerOrder, Model
 
 VOCAB_MULTIPLE = 128
 """The word table is padded to a multiple of this at every layout, so that no layout changes the model."""
@@ -31,6 +31,7 @@ class Shape:
     heads: int
     sequence_length: int
     vocab_size: int
+    layer_order: LayerOrder = "megatron"
 
     @property
     def padded_vocab(self) -> int:
@@ -50,11 +51,11 @@ def shape_of(model: Model, vocab_size: int | None = None) -> Shape:
     assert model.hidden is not None
     assert model.heads is not None
     entries = vocab_size or model.vocab_size or BERT_VOCAB
-    return Shape(model.layers, model.hidden, model.heads, model.sequence_length, entries)
+    return Shape(model.layers, model.hidden, model.heads, model.sequence_length, entries, model.layer_order)
 
 
 def parameter_count(shape: Shape) -> int:
-    """All parameters, word table tied to the output layer, sentence-order head included."""
+    """All parameters, word table tied to the output layer, sentence-order head included; alike in both layer orders."""
     return _sharded(shape) + _replicated(shape)
 
 
@@ -73,7 +74,7 @@ def _replicated(shape: Shape) -> int:
     """What every rank holds whole: norms, biases after a reduction, positions, types, the heads' dense layers."""
     h = shape.hidden
     embeddings = (shape.sequence_length + 2) * h
-    norms = shape.layers * 6 * h + 2 * h
+    norms = shape.layers * 6 * h + 2 * h  # the last two after the last layer, or after the embeddings
     language_head = h * h + h + 2 * h
     order_head = h * h + h + 2 * h + 2
     return embeddings + norms + language_head + order_head
