@@ -165,6 +165,20 @@ def board(options: argparse.Namespace) -> int:
     return serve_board(_find(options))
 
 
+def export(options: argparse.Namespace) -> int:
+    """``export RUN``: a checkpoint as a folder for Hugging Face's transformers."""
+    from bert_tui.plain.conversion import export as export_lines
+
+    return export_lines(_find(options), options.output.expanduser(), options.step)
+
+
+def import_(options: argparse.Namespace) -> int:
+    """``import HF_DIR``: a Hugging Face folder as weights to begin a run with."""
+    from bert_tui.plain.conversion import import_ as import_lines
+
+    return import_lines(options.folder.expanduser(), options.output.expanduser())
+
+
 def _watch(run: RunDirectory, options: argparse.Namespace) -> int:
     """Shows a run in the way asked for: not at all, as lines, as JSON, or full screen."""
     if getattr(options, "detach", False):
@@ -221,7 +235,8 @@ def _parser() -> argparse.ArgumentParser:
     verbs = parser.add_subparsers(metavar="VERB", title="verbs")
 
     def verb(function: Any, text: str, *groups: Any) -> argparse.ArgumentParser:
-        added = verbs.add_parser(function.__name__, help=text, description=text)
+        name = function.__name__.rstrip("_")  # import is a word of Python's own
+        added = verbs.add_parser(name, help=text, description=text)
         added.set_defaults(verb=function)
         for group in groups:
             group(added)
@@ -255,6 +270,12 @@ def _parser() -> argparse.ArgumentParser:
         "--update-code", action="store_true", help="run today's trainer instead of the run's own copy"
     )
     verb(board, "serve TensorBoard on this machine's loopback", _takes_run)
+    exporting = verb(
+        export, "write a checkpoint as a folder for Hugging Face's transformers", _takes_run, _takes_output
+    )
+    exporting.add_argument("--step", type=int, metavar="N", help="the checkpoint of this step (default: the last)")
+    importing = verb(import_, "make a Hugging Face folder into weights for train.init_from", _takes_output)
+    importing.add_argument("folder", type=Path, metavar="HF_DIR", help="what save_pretrained of a BERT wrote")
     return parser
 
 
@@ -283,6 +304,12 @@ def _takes_run(parser: argparse.ArgumentParser) -> None:
 def _takes_root(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--root", action="append", default=[], type=Path, metavar="DIR", help="also look for runs in this folder"
+    )
+
+
+def _takes_output(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--output", type=Path, required=True, metavar="DIR", help="the folder to make; one that is there must be empty"
     )
 
 

@@ -179,7 +179,7 @@ def expand_path(text: str) -> str:
 
 def _with_absolute_paths(preset: Preset) -> Preset:
     changed: dict[str, Any] = {}
-    for field in VARIABLES:
+    for field in (*VARIABLES, "train.init_from"):
         value = get(preset, field)
         if value:
             expanded = expand_path(value) if isinstance(value, str) else tuple(expand_path(item) for item in value)

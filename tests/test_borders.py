@@ -36,7 +36,7 @@ def test_the_spec_needs_no_torch(module: str) -> None:
 def test_the_trainer_needs_torch_numpy_tensorboard_and_nothing_of_ours() -> None:
     modules = imported_by("import trainer.train, trainer.supervise")
     assert "torch" in modules
-    assert not modules & {"bert_tui", "textual", "rich", "docker", "psutil", "tokenizers"}
+    assert not modules & {"bert_tui", "textual", "rich", "docker", "psutil", "tokenizers", "safetensors"}
 
 
 def test_the_supervisor_needs_no_torch() -> None:

@@ -23,8 +23,10 @@ from trainer.spec.resolved import Resolved, read_resolved
 from trainer.spec.run_directory import AttemptDirectory
 from trainer.spec.sample_index import SampleIndex
 from trainer.spec.samples import RowReader
+from trainer.spec.saved_weights import read_saved_weights, require_fit
 from trainer.spec.sizing import shape_of, step_flops
 from trainer.spec.vocabulary import read_vocabulary
+from trainer.weights import load_weights
 
 BAD_STEPS_IN_A_ROW = 20
 """So many steps without finite loss and gradients end the training."""
@@ -103,6 +105,18 @@ class Training:
             self.position = checkpoint.load(self.learner, found, self.identity)
             self.saved_step = found.step
             self.reporter.resumed(self.position)
+        elif self.preset.train.init_from is not None:
+            self.reporter.phase("resume")
+            self._begin_with(Path(self.preset.train.init_from))
+
+    def _begin_with(self, folder: Path) -> None:
+        """Takes the weights, and nothing else, from another run or from an import."""
+        model = self.learner.model
+        require_fit(
+            read_saved_weights(folder), self.learner.shape,
+            sentence_order=model.order_head is not None, vocab_sha256=self.identity.vocab_sha256,
+        )  # fmt: skip
+        load_weights(dict(model.named_parameters()), folder, self.ranks.host_group)
 
     def _batches(self) -> Iterator[tuple[StepBatch, Header, float]]:
         """Each step's share and header, and the seconds that rows were waited for since the step before.

@@ -305,6 +305,101 @@ TEXTS: dict[str, Words] = {
         "The checkpoint {where} holds another model: its {name} is {value}, this run's is {present}.",
         "Resume without changing the model, or start a new run.",
     ),
+    # weights to begin with
+    "weights.absent": Words(
+        "There are no weights in {where}: it has no file {value}.",
+        "Give train.init_from a checkpoint (RUN/checkpoints/step-...), or a folder made by 'bert-tui import'.",
+    ),
+    "weights.unreadable": Words(
+        "The weights in {where} cannot be read: {reason}.",
+        "Take another checkpoint, or make the folder anew with 'bert-tui import'.",
+    ),
+    "weights.other_model": Words(
+        "The weights in {where} are of another model: {field} is {value} there and {present} here.",
+        "Set {field} to {value} in the preset, or begin with other weights.",
+    ),
+    "weights.vocabulary_size": Words(
+        "The weights in {where} are for a vocabulary of {value} pieces; this one has {present}.",
+        "Use the vocab.txt they were trained with, and a dataset made with it.",
+    ),
+    "weights.other_vocabulary": Words(
+        "The weights in {where} were trained with another vocabulary: its pieces stand for other words.",
+        "Use the vocab.txt they were trained with (beside imported weights, or in the folder of their run), and a "
+        "dataset made with it.",
+    ),
+    "weights.tensor_missing": Words(
+        "The weights in {where} lack the tensor {value}.", "Take another checkpoint; this one is not whole."
+    ),
+    "weights.tensor_shape": Words(
+        "In {where} the tensor {value} has the shape {shape}; this model's has {expected}.",
+        "Begin with the weights of a model of the same sizes.",
+    ),
+    # Hugging Face folders
+    "convert.package": Words(
+        "Converting weights needs the package {value}, and this program's Python does not have it.",
+        "Type: pip install '.[local]'.",
+    ),
+    "convert.crashed": Words(
+        "The conversion failed (status {value}): {reason}.",
+        "This is a mistake in bert-tui; all it printed is in {where}.",
+    ),
+    "convert.no_checkpoint": Words(
+        "{where} has no complete checkpoint yet.", "Wait for its first, or stop it: that saves one."
+    ),
+    "convert.no_step": Words("{where} has no complete checkpoint of step {value}.", "These steps are there: {found}."),
+    "convert.not_empty": Words(
+        "{where} is there already and is not an empty folder.", "Name a folder that is not there yet."
+    ),
+    "convert.not_written": Words(
+        "{where} cannot be written: {reason}.", "Make room or choose another folder; nothing was left there."
+    ),
+    "convert.unreadable": Words(
+        "{where} cannot be read: {reason}.",
+        "The folder must be one that save_pretrained wrote: config.json, model.safetensors and vocab.txt or "
+        "tokenizer.json.",
+    ),
+    "convert.unsupported": Words(
+        "{where} is {value}, which this program's BERT does not have.", "Only this can be imported: {supported}."
+    ),
+    "convert.epsilon": Words(
+        "{where}: layer_norm_eps is {value} there and {ours} here, so logits differ in their last digits.",
+        "Nothing needs to be done; training goes on from there.",
+    ),
+    "convert.vocabulary_larger": Words(
+        "{where}: the model has {value} words, but its vocabulary file has {pieces} pieces.",
+        "Put the vocabulary there that belongs to the model.",
+    ),
+    "convert.vocabulary_cut": Words(
+        "{where}: the model has {value} rows for the {pieces} pieces of its vocabulary; the rest was left out.",
+        "Nothing needs to be done; such rows stand for no word.",
+    ),
+    "convert.no_wordpiece": Words(
+        "{where} describes no WordPiece tokenizer, which BERT needs.", "Put the model's vocab.txt beside it."
+    ),
+    "convert.no_safetensors": Words(
+        "{where} holds no model.safetensors.",
+        "Load the model with transformers and write it anew: model.save_pretrained(FOLDER).",
+    ),
+    "convert.tensor_missing": Words(
+        "{where} lacks the tensor {value} ({count} are missing in all).",
+        "It must hold the whole pre-training model, as BertForPreTraining.save_pretrained writes it.",
+    ),
+    "convert.tensor_unknown": Words(
+        "{where} holds {value}, which is no part of BERT ({count} such tensors in all).",
+        "Import the pre-training model, without what was added to it.",
+    ),
+    "convert.tensor_shape": Words(
+        "In {where} the tensor {value} has the shape {shape}; by config.json it should have {expected}.",
+        "The files do not belong together; fetch the folder anew.",
+    ),
+    "convert.tensor_type": Words(
+        "In {where} the tensor {value} holds {type}, not floating-point numbers.",
+        "Import the model before it was quantized.",
+    ),
+    "convert.untied": Words(
+        "In {where} the output layer has weights of its own: {value} differs from {first}.",
+        "Such a model cannot be imported; here both are the same.",
+    ),
     # training
     "training.not_finite": Words(
         "{steps} steps in a row gave no finite loss or gradients (loss {value}, gradient norm {grad_norm}).",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from bert_tui.checks.check import Check
-from bert_tui.checks.data import DATA_CHECKS
+from bert_tui.checks.data import DATA_CHECKS, WEIGHTS_CHECK
 from bert_tui.checks.docker import DOCKER_CHECKS
 from bert_tui.checks.environment import ENVIRONMENT_CHECKS
 from bert_tui.checks.plan import PLAN_CHECKS
@@ -37,5 +37,7 @@ def check_machine(machine: Machine, changes: Sequence[str] = ()) -> tuple[list[C
 def check_run(machine: Machine, preset: Preset) -> list[Check]:
     """Everything about this machine, the preset's files, and the plan that follows from it; only what the preset needs
     can fail."""
-    checks = ask_all((*MACHINE_CHECKS, *DATA_CHECKS, *PLAN_CHECKS), Subject(preset, machine))
+    weights = () if preset.train.init_from is None else (WEIGHTS_CHECK,)
+    questions = (*MACHINE_CHECKS, *DATA_CHECKS, *weights, *PLAN_CHECKS)
+    checks = ask_all(questions, Subject(preset, machine))
     return [judged(check, preset) for check in checks]

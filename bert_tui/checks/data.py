@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import stat
@@ -18,8 +19,10 @@ from bert_tui.machine import Machine
 from bert_tui.plan import expand_path
 from trainer.spec.preset import Data, Preset
 from trainer.spec.problem import Problem, RunError, SpecError
+from trainer.spec.sizing import shape_of
 
 if TYPE_CHECKING:
+    from trainer.spec.saved_weights import SavedWeights
     from trainer.spec.vocabulary import Vocabulary
 
 TYPING_SECONDS = 0.3
@@ -123,13 +126,28 @@ def tensorboard(subject: Subject) -> Check:
     )
 
 
+def weights(subject: Subject) -> Check:
+    """The weights to begin with, where a preset names some."""
+    from trainer.spec.saved_weights import read_saved_weights
+
+    name, title, preset = "data.weights", "Weights to begin with", subject.preset
+    try:
+        found = read_saved_weights(typed_path("train.init_from", preset.train.init_from or ""))
+        _require_fit(found, preset)
+    except SpecError as error:
+        return _failed(name, title, error)
+    shape = found.shape
+    return _passed(name, title, f"{shape.layers} layers of width {shape.hidden} in {found.path}", ())
+
+
+WEIGHTS_CHECK = Question("data.weights", "Weights to begin with", weights)
 DATA_CHECKS = (
     Question("data.vocabulary", "Vocabulary", vocabulary),
     Question("data.dataset", "Dataset", dataset, seconds=20.0),
     Question("path.checkpoints", "Checkpoint folder", checkpoints),
     Question("path.tensorboard", "TensorBoard folder", tensorboard),
 )
-"""Every question of this module, in the order in which they are shown."""
+"""The questions about the four paths, in the order in which they are shown."""
 
 
 def _passed(name: str, title: str, seen: str, cautions: Sequence[Problem]) -> Check:
@@ -156,6 +174,25 @@ def _check_size(found: Vocabulary, path: Path, wanted: int | None) -> None:
     """A size written into the preset is that of the file."""
     if wanted is not None and wanted != found.size:
         raise RunError(Problem("vocabulary.size", str(path), str(found.size), {"wanted": wanted}))
+
+
+def _require_fit(found: SavedWeights, preset: Preset) -> None:
+    """As far as it can be told: the sample text's vocabulary is made later, a bad vocabulary is its own question's
+    matter, and a preset may still be open."""
+    from trainer.spec.saved_weights import require_fit
+
+    model, data = preset.model, preset.data
+    if model.layers is None or model.hidden is None or model.heads is None:
+        return
+    vocab_size, vocab_sha256 = found.shape.vocab_size, found.vocab_sha256
+    if data.source == "files":
+        try:
+            path = typed_path("data.vocab_file", data.vocab_file or "")
+            vocab_size = _read_vocabulary(path).size
+        except SpecError:
+            return
+        vocab_sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
+    require_fit(found, shape_of(model, vocab_size), sentence_order=data.sentence_order, vocab_sha256=vocab_sha256)
 
 
 def _one_prefix(data: Data) -> Path:

@@ -7,6 +7,7 @@ from pathlib import Path
 from bert_tui.launchers import launcher_named
 from bert_tui.launchers.protocol import Job
 from bert_tui.plan import Plan
+from trainer.spec.checkpoint_folder import complete_checkpoints
 from trainer.spec.preset import Preset
 from trainer.spec.records import Progress, Request, read_record
 from trainer.spec.run_directory import AttemptDirectory, RunDirectory
@@ -29,10 +30,23 @@ def job_of(attempt: AttemptDirectory, request: Request, preset: Preset, image: s
         ranks=request.ranks,
         threads=request.threads,
         image=image,
-        readable=(attempt.run.code, data.with_name(data.name + ".idx"), data.with_name(data.name + ".bin"), index),
+        readable=(
+            attempt.run.code,
+            data.with_name(data.name + ".idx"),
+            data.with_name(data.name + ".bin"),
+            index,
+            *weights_to_begin_with(attempt.run, preset),
+        ),
         writable=(attempt.run.path, tensorboard_folder(attempt.run, preset)),
         stop_seconds=STOP_SECONDS + round(2 * _checkpoint_seconds(attempt.run, preset)),
     )
+
+
+def weights_to_begin_with(run: RunDirectory, preset: Preset) -> tuple[Path, ...]:
+    """The folder of weights that the next attempt reads: none once the run has a checkpoint of its own."""
+    if preset.train.init_from is None or complete_checkpoints(run.checkpoints):
+        return ()
+    return (Path(preset.train.init_from),)
 
 
 def describe_plan(plan: Plan) -> str:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import trainer
 from bert_tui.launchers.protocol import Launcher, Step
+from bert_tui.runs.job import weights_to_begin_with
 from bert_tui.runs.preparation_file import Show
 from trainer.spec.dataset_check import check_dataset
 from trainer.spec.indexed_dataset import IndexedDataset
@@ -22,6 +23,8 @@ from trainer.spec.problem import DatasetError, Problem, VocabularyError
 from trainer.spec.resolved import Resolved
 from trainer.spec.run_directory import RunDirectory, write_whole
 from trainer.spec.sample_index import build_index, fingerprint
+from trainer.spec.saved_weights import read_saved_weights, require_fit
+from trainer.spec.sizing import shape_of
 from trainer.spec.vocabulary import read_vocabulary
 
 SCAN = 1 << 22
@@ -101,6 +104,21 @@ def prepare_index(
         raise DatasetError(Problem("run.data_changed", str(data.prefix), mark, facts))
     index = build_index(dataset, preset.data, preset.model.sequence_length, run.data_cache / mark, show)
     return PreparedIndex(index.folder, mark)
+
+
+def check_weights(run: RunDirectory, preset: Preset, data: PreparedData) -> None:
+    """Whether the weights to begin with fit the model and the vocabulary.
+
+    Raises:
+        WeightsError: they do not.
+    """
+    for folder in weights_to_begin_with(run, preset):
+        require_fit(
+            read_saved_weights(folder),
+            shape_of(preset.model, data.vocab_size),
+            sentence_order=preset.data.sentence_order,
+            vocab_sha256=data.vocab_sha256,
+        )
 
 
 def prepare_image(launcher: Launcher, preset: Preset, gpus_wanted: bool, show: Show) -> tuple[str, str]:

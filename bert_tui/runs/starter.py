@@ -113,6 +113,7 @@ class Starter:
 
         show.enter("data")
         data = prepare.prepare_data(run, preset, first, show.report)
+        prepare.check_weights(run, preset, data)
         show.enter("index")
         index = prepare.prepare_index(run, preset, data, first, show.report)
         show.enter("image")

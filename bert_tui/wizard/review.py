@@ -71,7 +71,7 @@ def _training(plan: Plan) -> str:
     train = plan.preset.train
     return (
         f"{train.steps:,} steps of {train.global_batch} rows, {plan.shape.sequence_length} tokens a row; "
-        f"learning rate {train.learning_rate:g}."
+        f"learning rate {train.learning_rate:g}." + _beginning(train.init_from)
     )
 
 
@@ -83,6 +83,10 @@ def _time(plan: Plan) -> str:
 
 def _caution(plan: Plan, field: str) -> str:
     return " ".join(describe(caution).remedy for caution in plan.cautions if caution.where == field)
+
+
+def _beginning(weights: str | None) -> str:
+    return "" if weights is None else f" It begins with the weights in {weights}."
 
 
 def _split(plan: Plan) -> str:

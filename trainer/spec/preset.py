@@ -159,6 +159,12 @@ class Train:
     )
     eval_every: int = _setting(1000, "Steps between two validations.", "1000", minimum=1, maximum=10**9)
     eval_steps: int = _setting(10, "Global batches read by one validation.", "10", minimum=1, maximum=10**6)
+    init_from: str | None = _setting(
+        None,
+        "Weights to begin with: a folder made by 'bert-tui import', or a checkpoint of another run. Open: weights "
+        "drawn at random.",
+        "/data/checkpoints/bert-base-uncased",
+    )
     seed: int = _setting(1234, "Decides the first weights and the dropout.", "1234", minimum=0, maximum=2**32 - 1)
 
 

@@ -117,6 +117,33 @@ ENGLISH: dict[str, str] = {
     "checkpoint.other_data": "{where}: the checkpoint was made from other data (fingerprint {value})",
     "checkpoint.other_vocabulary": "{where}: the checkpoint was made with another vocabulary (SHA-256 {value})",
     "checkpoint.other_model": "{where}: the checkpoint's model has {name} {value}, this run's has {present}",
+    # weights to begin with
+    "weights.absent": "{where}: no weights here: no file {value}",
+    "weights.unreadable": "{where}: the weights cannot be read: {reason}",
+    "weights.other_model": "{where}: the weights are of a model with {field} {value}, this run's has {present}",
+    "weights.vocabulary_size": "{where}: the weights are for {value} pieces, this run's vocabulary has {present}",
+    "weights.other_vocabulary": "{where}: the weights were trained with another vocabulary",
+    "weights.tensor_missing": "{where}: no tensor {value}",
+    "weights.tensor_shape": "{where}: tensor {value} has shape {shape}, expected {expected}",
+    # Hugging Face folders
+    "convert.package": "converting weights needs the package {value}, which is not installed",
+    "convert.crashed": "the conversion ended with status {value}: {reason}; its output is in {where}",
+    "convert.no_checkpoint": "{where}: no complete checkpoint yet",
+    "convert.no_step": "{where}: no complete checkpoint of step {value}; there are {found}",
+    "convert.not_empty": "{where}: not an empty folder",
+    "convert.not_written": "{where}: cannot be written: {reason}",
+    "convert.unreadable": "{where}: cannot be read: {reason}",
+    "convert.unsupported": "{where} is {value}; supported: {supported}",
+    "convert.epsilon": "{where}: layer_norm_eps is {value}, here it is {ours}",
+    "convert.vocabulary_larger": "{where}: the word table has {value} rows, the vocabulary {pieces} pieces",
+    "convert.vocabulary_cut": "{where}: the word table's {value} rows were cut to the vocabulary's {pieces} pieces",
+    "convert.no_wordpiece": "{where}: not a WordPiece tokenizer",
+    "convert.no_safetensors": "{where}: no model.safetensors",
+    "convert.tensor_missing": "{where}: no tensor {value}; {count} missing in all",
+    "convert.tensor_unknown": "{where}: tensor {value} is of no BERT; {count} unknown in all",
+    "convert.tensor_shape": "{where}: tensor {value} has shape {shape}, expected {expected}",
+    "convert.tensor_type": "{where}: tensor {value} holds {type}, not floating-point numbers",
+    "convert.untied": "{where}: {value} differs from {first}",
     # training
     "training.not_finite": "{steps} steps in a row without finite loss and gradients: loss {value}, norm {grad_norm}",
     "training.out_of_memory": "{where}: out of memory: {reason}",
@@ -226,6 +253,14 @@ class DatasetError(SpecError):
 
 class CheckpointError(SpecError):
     """A checkpoint that should be there is not, or does not fit."""
+
+
+class WeightsError(SpecError):
+    """Weights to begin with are not there, or do not fit the run."""
+
+
+class ConversionError(SpecError):
+    """Weights cannot be brought into another format."""
 
 
 class TrainingError(SpecError):

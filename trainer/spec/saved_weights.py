@@ -1,0 +1,88 @@
+"""Weights on disk that a run may begin with: a checkpoint of another run, or a folder made by ``bert-tui import``.
+
+Both hold a model in the format of torch.distributed.checkpoint, and ``progress.json``, which says what model it is and
+with which vocabulary it was trained. That file is all that is read here.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, get_args
+
+from trainer.spec.checkpoint_folder import METADATA, PROGRESS
+from trainer.spec.preset import LayerOrder
+from trainer.spec.problem import Problem, WeightsError
+from trainer.spec.sizing import Shape
+
+
+@dataclass(frozen=True)
+class SavedWeights:
+    """What a folder says of its weights."""
+
+    path: Path
+    shape: Shape
+    sentence_order: bool
+    """Whether there is a sentence-order head."""
+    vocab_sha256: str
+
+
+def read_saved_weights(path: Path) -> SavedWeights:
+    """What the folder ``path`` says of its weights.
+
+    Raises:
+        WeightsError: there are none, or what is said of them cannot be read.
+    """
+    if lacking := [name for name in (METADATA, PROGRESS) if not (path / name).is_file()]:
+        raise WeightsError(Problem("weights.absent", str(path), lacking[0]))
+    try:
+        identity = json.loads((path / PROGRESS).read_text(encoding="utf-8"))["identity"]
+        sizes = dict(identity["model"])
+        order, sentence_order = sizes.pop("layer_order"), bool(sizes.pop("sentence_order"))
+        if order not in get_args(LayerOrder):
+            raise ValueError(f"no layer order {order}")
+        shape = Shape(**{name: int(size) for name, size in sizes.items()}, layer_order=order)
+        return SavedWeights(path, shape, sentence_order, str(identity["vocab_sha256"]))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        facts = {"reason": f"{PROGRESS}: {error}".splitlines()[0]}
+        raise WeightsError(Problem("weights.unreadable", str(path), "", facts)) from error
+
+
+def facts_to_save(shape: Shape, *, sentence_order: bool, vocab_sha256: str) -> dict[str, Any]:
+    """The part of ``progress.json`` that :func:`read_saved_weights` reads."""
+    model = dataclasses.asdict(shape) | {"sentence_order": int(sentence_order)}
+    return {"identity": {"data_fingerprint": "", "vocab_sha256": vocab_sha256, "model": model}}
+
+
+def require_fit(saved: SavedWeights, shape: Shape, *, sentence_order: bool, vocab_sha256: str) -> None:
+    """Whether a run may begin with these weights. A sentence-order head that it has no use for does no harm.
+
+    Raises:
+        WeightsError: they are of another model, or were trained with another vocabulary; all differences are named.
+    """
+    problems = _model_problems(saved, shape)
+    if sentence_order and not saved.sentence_order:
+        problems.append(_other_model(saved, "data.sentence_order", "false", "true"))
+    if saved.shape.vocab_size != shape.vocab_size:
+        facts = {"present": shape.vocab_size}
+        problems.append(Problem("weights.vocabulary_size", str(saved.path), str(saved.shape.vocab_size), facts))
+    elif saved.vocab_sha256 != vocab_sha256:
+        problems.append(Problem("weights.other_vocabulary", str(saved.path)))
+    if problems:
+        raise WeightsError(*problems)
+
+
+def _model_problems(saved: SavedWeights, shape: Shape) -> list[Problem]:
+    theirs: Mapping[str, Any] = dataclasses.asdict(saved.shape)
+    return [
+        _other_model(saved, f"model.{name}", theirs[name], value)
+        for name, value in dataclasses.asdict(shape).items()
+        if name != "vocab_size" and theirs[name] != value
+    ]
+
+
+def _other_model(saved: SavedWeights, field: str, value: Any, present: Any) -> Problem:
+    return Problem("weights.other_model", str(saved.path), str(value), {"field": field, "present": str(present)})
