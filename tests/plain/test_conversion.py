@@ -12,6 +12,7 @@ import torch
 
 from bert_tui import cli
 from bert_tui.checks import data as checks
+from bert_tui.checks.check import Check
 from bert_tui.checks.runner import Subject
 from bert_tui.exit_status import ExitStatus
 from bert_tui.machine import Machine
@@ -74,7 +75,7 @@ def _read(lines: str, folder: Path) -> Preset:
     return read_preset(path, find_preset)
 
 
-def _check(preset: Preset) -> checks.Check:
+def _check(preset: Preset) -> Check:
     return checks.weights(Subject(preset, Machine(cores=0, memory_total=0, memory_available=0)))
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import json
 import os
 import socket
 import time
@@ -17,7 +19,8 @@ from bert_tui.processes import is_alive, kill
 from bert_tui.runs.control import kill_run, request_checkpoint, request_stop
 from bert_tui.runs.create import create_run, resume_run
 from bert_tui.runs.end import settle
-from bert_tui.runs.prepare import PreparedData, prepare_code, prepare_data, prepare_index
+from bert_tui.runs.job import weights_to_begin_with
+from bert_tui.runs.prepare import PreparedData, check_weights, prepare_code, prepare_data, prepare_index
 from bert_tui.runs.registry import find_runs, link_run
 from bert_tui.runs.state import RunState, state_of
 from tests.runs.tiny import over, tiny_plan, wait_for
@@ -26,11 +29,13 @@ from trainer.process_tree import family
 from trainer.spec import preset_file
 from trainer.spec.indexed_dataset import IndexedDatasetWriter
 from trainer.spec.preset import Preset, replace
-from trainer.spec.problem import DatasetError, PresetError, RunError, VocabularyError
+from trainer.spec.problem import DatasetError, PresetError, RunError, VocabularyError, WeightsError
 from trainer.spec.records import Exit, Preparation, Request, read_record, to_json
 from trainer.spec.resolved import Resolved
 from trainer.spec.run_directory import AttemptDirectory, RunDirectory
 from trainer.spec.run_lock import take_lock
+from trainer.spec.saved_weights import facts_to_save
+from trainer.spec.sizing import Shape, shape_of
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -239,6 +244,41 @@ def test_a_vocabulary_of_another_size_than_the_preset_says_is_refused(files: Pre
         prepare_data(run, replace(files, model__vocab_size=30522), None, silent)
     assert refused.value.problems[0].code == "vocabulary.size"
     assert not run.vocabulary.exists()
+
+
+def test_weights_to_begin_with_are_needed_until_the_run_has_a_checkpoint(
+    files: Preset, run: RunDirectory, tmp_path: Path
+) -> None:
+    weights = tmp_path / "weights"
+    sizes = {"model__layers": 1, "model__hidden": 8, "model__heads": 1}
+    preset = replace(files, train__init_from=str(weights), **sizes)
+    data = prepare_data(run, preset, None, silent)
+
+    def refused() -> list[str]:
+        with pytest.raises(WeightsError) as caught:
+            check_weights(run, preset, data)
+        return [problem.code for problem in caught.value.problems]
+
+    assert refused() == ["weights.absent"]
+    shape = shape_of(preset.model, data.vocab_size)
+    _write_facts(weights, shape, data.vocab_sha256)
+    check_weights(run, preset, data)
+    _write_facts(weights, shape, "0" * 64)
+    assert refused() == ["weights.other_vocabulary"]
+    _write_facts(weights, dataclasses.replace(shape, layers=2, vocab_size=9), data.vocab_sha256)
+    assert refused() == ["weights.other_model", "weights.vocabulary_size"]
+    (weights / "progress.json").write_text('{"identity": {"model": {"layer_order": "?"}}}')
+    assert refused() == ["weights.unreadable"]
+    _write_facts(run.checkpoints / "step-00000001", shape, data.vocab_sha256)
+    check_weights(run, preset, data)
+    assert weights_to_begin_with(run, preset) == ()
+
+
+def _write_facts(folder: Path, shape: Shape, vocab_sha256: str) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / ".metadata").touch()
+    facts = facts_to_save(shape, sentence_order=True, vocab_sha256=vocab_sha256)
+    (folder / "progress.json").write_text(json.dumps(facts))
 
 
 def test_a_run_keeps_its_code_until_it_is_told_otherwise(run: RunDirectory) -> None:
