@@ -26,7 +26,7 @@ from trainer.safetensors_folder import TensorFiles, find_tensors
 from trainer.spec.checkpoint_folder import complete_checkpoints
 from trainer.spec.problem import ConversionError, Problem, SpecError
 from trainer.spec.resolved import read_resolved
-from trainer.spec.run_directory import RunDirectory, write_whole
+from trainer.spec.run_directory import RunDirectory
 from trainer.spec.saved_weights import SavedWeights, read_saved_weights
 from trainer.spec.sizing import Shape
 from trainer.spec.vocabulary import Vocabulary, read_vocabulary
@@ -124,25 +124,30 @@ def _about(shape: Shape, sentence_order: bool) -> dict[str, Any]:
 
 @contextmanager
 def _new_folder(output: Path) -> Iterator[Path]:
-    """A hidden folder that becomes ``output`` at the end, every file in it synced.
+    """A hidden folder that becomes ``output`` at the end, every file in it synced. An empty ``output`` gives way first.
 
     Raises:
         ConversionError: there is something already, or it cannot be written.
     """
     try:
-        if output.exists() and not (output.is_dir() and not any(output.iterdir())):
-            raise ConversionError(Problem("convert.not_empty", str(output)))
+        if output.exists():
+            if not output.is_dir() or any(output.iterdir()):
+                raise ConversionError(Problem("convert.not_empty", str(output)))
+            output.rmdir()  # now, because one that cannot be replaced, as a mount point, would be found out too late
         with whole_folder(output) as beside:
             yield beside
             for path in beside.iterdir():
-                _sync(path)
+                _finish(path)
     except OSError as error:
         reason = error.strerror or str(error)
         raise ConversionError(Problem("convert.not_written", str(output), "", {"reason": reason})) from error
 
 
-def _sync(path: Path) -> None:
-    path.chmod(0o644)
+def _finish(path: Path) -> None:
+    """Readable by whom the user's umask allows, whoever wrote it, and on the disk."""
+    umask = os.umask(0)
+    os.umask(umask)
+    path.chmod(0o666 & ~umask)
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -263,7 +268,7 @@ def _read_json(path: Path) -> dict[str, Any]:
 
 
 def _write_json(path: Path, value: Mapping[str, Any]) -> None:
-    write_whole(path, json.dumps(value, indent=2) + "\n", mode=0o644)
+    path.write_text(json.dumps(value, indent=2) + "\n", encoding="utf-8")
 
 
 def main(arguments: Sequence[str]) -> int:

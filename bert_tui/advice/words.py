@@ -343,6 +343,10 @@ TEXTS: dict[str, Words] = {
         "The conversion failed (status {value}): {reason}.",
         "This is a mistake in bert-tui; all it printed is in {where}.",
     ),
+    "convert.killed": Words(
+        "The conversion was ended from outside by signal {value}.",
+        "If nobody did that, memory ran out: an import needs room for the whole model. Try again on a larger machine.",
+    ),
     "convert.no_checkpoint": Words(
         "{where} has no complete checkpoint yet.", "Wait for its first, or stop it: that saves one."
     ),

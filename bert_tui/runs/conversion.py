@@ -78,10 +78,17 @@ def _convert(arguments: Sequence[str], show: Callable[[Progress], None]) -> Mapp
         if "problems" in answer:
             raise ConversionError(*(Problem.from_json(problem) for problem in answer["problems"]))
         if "result" not in answer:
-            facts = {"reason": _last_line(errors)}
-            raise ConversionError(Problem("convert.crashed", str(log), str(process.returncode), facts))
+            raise ConversionError(_why_it_ended(process.returncode, errors))
     result: Mapping[str, Any] = answer["result"]
     return result
+
+
+def _why_it_ended(status: int, errors: IO[str]) -> Problem:
+    if status < 0:
+        return Problem("convert.killed", "", str(-status))
+    errors.seek(0)
+    lines = errors.read().strip().splitlines()
+    return Problem("convert.crashed", errors.name, str(status), {"reason": lines[-1] if lines else "it said nothing"})
 
 
 def _follow(lines: IO[str], show: Callable[[Progress], None]) -> Mapping[str, Any]:
@@ -104,9 +111,3 @@ def _python_path() -> str:
     """The trainer beside this very package is taken, and nothing in the folder we are called from."""
     package = str(Path(bert_tui.__file__).parent.parent)
     return os.pathsep.join([package, *filter(None, [os.environ.get("PYTHONPATH")])])
-
-
-def _last_line(errors: IO[str]) -> str:
-    errors.seek(0)
-    lines = errors.read().strip().splitlines()
-    return lines[-1] if lines else "it said nothing"

@@ -101,6 +101,7 @@ def test_refusals_are_words(run: RunDirectory, tmp_path: Path, capsys: pytest.Ca
     [
         ("PACKAGES", ("no_such_package",), "needs the package no_such_package"),
         ("MODULE", "trainer.no_such_module", "No module named trainer.no_such_module"),
+        ("MODULE", "tests.plain.killed", "ended from outside by signal 9"),
     ],
 )
 def test_a_conversion_that_cannot_run_is_told(

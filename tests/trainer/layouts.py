@@ -31,7 +31,9 @@ from trainer.parallel import vocabulary_slice
 from trainer.random_streams import RandomStreams
 from trainer.ranks import Ranks, joined
 from trainer.spec.preset import Preset
+from trainer.spec.saved_weights import SavedWeights
 from trainer.spec.sizing import Shape, shape_of
+from trainer.weights import load_weights, save_weights
 
 STEPS = 4
 KINDS = (
@@ -57,6 +59,7 @@ def main(folder: Path) -> None:
                 "streams": stream_numbers(grid),
                 "replicas": replicas_differ(folder, grid),
                 "not finite": not_finite(folder, grid),
+                "begun": begun(folder, grid),
                 "plain parameters": plain_parameters(folder, grid),
                 "validated rows": validated_rows(grid),
                 "validation": validation(folder, grid),
@@ -178,6 +181,17 @@ def not_finite(folder: Path, ranks: Ranks) -> list[Any]:
         seen.append([result.skipped, result.bad_in_row, changed])
         hook.remove()
     return _gather(seen)
+
+
+def begun(folder: Path, ranks: Ranks) -> bool:
+    """Whether the weights that one process wrote arrive whole, to the bit, in a model of other first weights."""
+    learner, _ = _learner(folder, ranks, train__seed=2)
+    expected = torch.load(folder / "t1-d1-fp32.pt")["weights"]
+    if dist.get_world_size() == 1:
+        (folder / "weights").mkdir()
+        save_weights(expected, SavedWeights(folder / "weights", learner.shape, True, ""))
+    load_weights(dict(learner.model.named_parameters()), folder / "weights", ranks.host_group)
+    return all(torch.equal(_whole(parameter), expected[name]) for name, parameter in learner.model.named_parameters())
 
 
 def plain_parameters(folder: Path, ranks: Ranks) -> int:

@@ -92,6 +92,11 @@ def test_a_gradient_that_is_not_finite_on_one_rank_is_skipped_on_all(facts: dict
 
 
 @pytest.mark.parametrize("layout", ["t1-d1", *LAYOUTS])
+def test_weights_to_begin_with_arrive_whole(facts: dict[str, Any], layout: str) -> None:
+    assert facts[layout]["begun"]
+
+
+@pytest.mark.parametrize("layout", ["t1-d1", *LAYOUTS])
 def test_every_parameter_is_a_dtensor(facts: dict[str, Any], layout: str) -> None:
     assert facts[layout]["plain parameters"] == 0
 

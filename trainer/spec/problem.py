@@ -128,6 +128,7 @@ ENGLISH: dict[str, str] = {
     # Hugging Face folders
     "convert.package": "converting weights needs the package {value}, which is not installed",
     "convert.crashed": "the conversion ended with status {value}: {reason}; its output is in {where}",
+    "convert.killed": "the conversion was ended by signal {value}",
     "convert.no_checkpoint": "{where}: no complete checkpoint yet",
     "convert.no_step": "{where}: no complete checkpoint of step {value}; there are {found}",
     "convert.not_empty": "{where}: not an empty folder",
