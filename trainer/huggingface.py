@@ -9,7 +9,7 @@ vocabulary, P rows of the padded word table, h hidden, d width of a head.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -18,7 +18,7 @@ from torch import Tensor
 
 from trainer.model import NORM_EPSILON, Bert
 from trainer.random_streams import RandomStreams
-from trainer.spec.preset import LayerOrder
+from trainer.spec.preset import LayerOrder, setting_of
 from trainer.spec.problem import ConversionError, Problem
 from trainer.spec.sizing import Shape
 
@@ -53,6 +53,22 @@ _IN_LAYER = {
 _NORMS_IN_LAYER: dict[LayerOrder, dict[str, tuple[str, ...]]] = {
     "bert": {"attention_norm": ("attention.output.LayerNorm",), "mlp_norm": ("output.LayerNorm",)},
     "megatron": {"attention_norm": ("attention.ln",), "mlp_norm": ("ln",)},
+}
+
+_FIXED = {
+    "hidden_act": "gelu",
+    "type_vocab_size": 2,
+    "position_embedding_type": "absolute",
+    "tie_word_embeddings": True,
+    "is_decoder": False,
+    "add_cross_attention": False,
+}
+"""What this model has no choice of; what a ``config.json`` leaves out has these values as well."""
+_SIZES = {
+    "num_hidden_layers": "layers",
+    "hidden_size": "hidden",
+    "num_attention_heads": "heads",
+    "max_position_embeddings": "sequence_length",
 }
 
 
@@ -107,7 +123,8 @@ def config_of(shape: Shape, *, sentence_order: bool, dropout: float, init_std: f
     return {
         "architectures": [CLASSES[shape.layer_order] + head],
         "model_type": MODEL_TYPES[shape.layer_order],
-        **_sizes(shape),
+        **{theirs: getattr(shape, ours) for theirs, ours in _SIZES.items()},
+        "intermediate_size": 4 * shape.hidden,
         "layer_norm_eps": NORM_EPSILON[shape.layer_order],
         "hidden_dropout_prob": dropout,
         "attention_probs_dropout_prob": dropout,
@@ -115,27 +132,6 @@ def config_of(shape: Shape, *, sentence_order: bool, dropout: float, init_std: f
         "pad_token_id": 0,
         "vocab_size": shape.vocab_size,
         **_FIXED,
-    }
-
-
-_FIXED = {
-    "hidden_act": "gelu",
-    "type_vocab_size": 2,
-    "position_embedding_type": "absolute",
-    "tie_word_embeddings": True,
-    "is_decoder": False,
-    "add_cross_attention": False,
-}
-"""What this model has no choice of; what a ``config.json`` leaves out has these values as well."""
-
-
-def _sizes(shape: Shape) -> dict[str, int]:
-    return {
-        "num_hidden_layers": shape.layers,
-        "hidden_size": shape.hidden,
-        "num_attention_heads": shape.heads,
-        "intermediate_size": 4 * shape.hidden,
-        "max_position_embeddings": shape.sequence_length,
     }
 
 
@@ -147,21 +143,24 @@ def shape_of_config(config: Mapping[str, Any], vocab_size: int, where: str) -> t
     """
     orders: dict[Any, LayerOrder] = {model_type: order for order, model_type in MODEL_TYPES.items()}
     order = orders.get(config.get("model_type"))
-    sizes = {name: config.get(name) for name in (*_sizes(Shape(1, 1, 1, 1, 1)), "vocab_size")}
     if order is None:
         raise ConversionError(_unsupported(where, "model_type", config.get("model_type"), " or ".join(orders)))
-    if wrong := [name for name, value in sizes.items() if type(value) is not int or value < 1]:
-        raise ConversionError(*(_unsupported(where, name, sizes[name], "a whole number above 0") for name in wrong))
-    shape = Shape(
-        layers=config["num_hidden_layers"],
-        hidden=config["hidden_size"],
-        heads=config["num_attention_heads"],
-        sequence_length=config["max_position_embeddings"],
-        vocab_size=vocab_size,
-        layer_order=order,
-    )
+    if problems := [*_size_problems(config, where)]:
+        raise ConversionError(*problems)
+    named = {ours: config[theirs] for theirs, ours in _SIZES.items()}
+    shape = Shape(**named, vocab_size=vocab_size, layer_order=order)
     _require_same_kind(config, shape, where)
     return shape, _cautions(config, shape, where)
+
+
+def _size_problems(config: Mapping[str, Any], where: str) -> Iterator[Problem]:
+    """A size must be one that a preset may have."""
+    for theirs, ours in {**_SIZES, "vocab_size": "vocab_size"}.items():
+        value, limits = config.get(theirs), setting_of(f"model.{ours}")
+        assert limits.minimum is not None
+        assert limits.maximum is not None
+        if type(value) is not int or not limits.minimum <= value <= limits.maximum:
+            yield _unsupported(where, theirs, value, f"a number from {limits.minimum} to {limits.maximum}")
 
 
 def _require_same_kind(config: Mapping[str, Any], shape: Shape, where: str) -> None:

@@ -261,6 +261,7 @@ POOLER = "bert.pooler.dense.weight"
         (lambda hf: (hf / "model.safetensors").write_bytes(b"x" * 99), "convert.unreadable"),
         (lambda hf: _change_config(hf, model_type="roberta"), "convert.unsupported"),
         (lambda hf: _change_config(hf, hidden_size=None), "convert.unsupported"),
+        (lambda hf: _change_config(hf, num_hidden_layers=10**9), "convert.unsupported"),
         (lambda hf: _change_config(hf, hidden_act="relu"), "convert.unsupported"),
         (lambda hf: _change_config(hf, intermediate_size=64), "convert.unsupported"),
         (lambda hf: _change_config(hf, vocab_size=130), "convert.vocabulary_larger"),
