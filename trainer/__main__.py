@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import json
 import os
 import re
@@ -16,7 +15,7 @@ import torch
 
 from trainer.process_tree import die_with_parent
 from trainer.spec.problem import Problem, SpecError
-from trainer.spec.run_directory import AttemptDirectory, write_whole
+from trainer.spec.run_directory import FULL_DISK, AttemptDirectory, write_whole
 from trainer.train import train
 
 LOST_PEER = re.compile(
@@ -25,7 +24,6 @@ LOST_PEER = re.compile(
     "|Connection was likely closed"  # the store through which ranks find each other
 )
 """torch has no exception of its own for a rank that is gone or silent; these are the words of its transports."""
-FULL_DISK = (errno.ENOSPC, errno.EDQUOT)
 
 
 def main() -> int:

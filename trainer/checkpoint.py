@@ -1,37 +1,39 @@
-"""Checkpoints: written by all ranks with torch.distributed.checkpoint, complete or absent, readable at other layouts.
+"""Checkpoints: what is in them, which one a run goes on from, and reading it, at the layout it was written at or not.
 
-A checkpoint is written into a hidden folder, synced, and renamed when every byte is on the disk. It holds weights,
-AdamW's moments, the loss scale and the place in the data. Random numbers need no saving: dropout and masks are pure
-functions of seed and step (``random_streams``, ``spec.samples``). The word table is one parameter, so it is there once.
+A checkpoint holds weights, AdamW's moments, the loss scale and the place in the data. Random numbers need no saving:
+dropout and masks are pure functions of seed and step (``random_streams``, ``spec.samples``). The word table is one
+parameter, so it is there once. ``saver`` writes them.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import json
-import shutil
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import torch
 import torch.distributed as dist
 from torch import Tensor
 from torch.distributed.checkpoint.api import CheckpointException
-from torch.distributed.checkpoint.filesystem import FileSystemReader, FileSystemWriter
+from torch.distributed.checkpoint.filesystem import FileSystemReader
 from torch.distributed.checkpoint.state_dict_loader import load as load_state
-from torch.distributed.checkpoint.state_dict_saver import save as save_state
 
 from trainer.learner import Learner
 from trainer.optimizer import GuardedOptimizer
 from trainer.ranks import Ranks
-from trainer.spec.checkpoint_folder import PROGRESS, SavedCheckpoint, complete_checkpoints, folder_name
+from trainer.spec.checkpoint_folder import (
+    PROGRESS,
+    FileFacts,
+    SavedCheckpoint,
+    complete_checkpoints,
+    step_folders,
+    wrong_content,
+    wrong_length,
+)
 from trainer.spec.problem import CheckpointError, Problem
 from trainer.spec.records import Progress, read_record
-from trainer.spec.run_directory import AttemptDirectory, sync_directory, write_whole
-
-PARTIAL = ".partial-"
-"""Begins the name of a folder that is being written, or being deleted."""
+from trainer.spec.run_directory import AttemptDirectory
 
 
 @dataclass(frozen=True)
@@ -62,39 +64,47 @@ class Identity:
         return cls(data_fingerprint, vocab_sha256, model)
 
 
-def save(learner: Learner, position: Position, identity: Identity, folder: Path, keep_last: int) -> None:
-    """Writes ``folder/step-XXXXXXXX`` and deletes the oldest beyond ``keep_last``. Every rank calls it.
+@dataclass(frozen=True)
+class CheckpointFacts:
+    """``progress.json`` of a checkpoint: all that is no tensor."""
 
-    Raises:
-        CheckpointError: it could not be written; what was there before is untouched.
-    """
-    final = folder / folder_name(position.step)
-    partial = folder / f"{PARTIAL}{final.name}"
-    ranks = learner.ranks
-    try:
-        if ranks.rank == 0:
-            _clear(folder)
-            partial.mkdir(parents=True, mode=0o700)
-        dist.barrier(ranks.host_group)
-        writer = FileSystemWriter(partial, single_file_per_rank=True, sync_files=True)
-        save_state(_state(learner), storage_writer=writer, process_group=ranks.host_group)
-        if ranks.rank == 0:
-            _publish(partial, final, position, identity, learner.optimizer, ranks)
-            _prune(folder, keep_last)
-        dist.barrier(ranks.host_group)
-    except (OSError, CheckpointException) as error:
-        raise CheckpointError(Problem("checkpoint.not_written", str(final), "", {"reason": _reason(error)})) from error
+    position: Position
+    identity: Identity
+    layout: dict[str, int]
+    """Tensor-parallel and data-parallel size it was written at; for people."""
+    optimizer: dict[str, Any]
+    files: dict[str, FileFacts]
+    """What every other file of the checkpoint must be."""
+
+    def as_json(self) -> str:
+        """The text of the file."""
+        return json.dumps(dataclasses.asdict(self), indent=1)
+
+    @classmethod
+    def from_json(cls, text: str) -> CheckpointFacts:
+        """Inverse of :meth:`as_json`.
+
+        Raises:
+            ValueError, KeyError, TypeError: it is something else.
+        """
+        data = json.loads(text)
+        files = {name: FileFacts(**facts) for name, facts in data["files"].items()}
+        position, identity = Position(**data["position"]), Identity(**data["identity"])
+        return cls(position, identity, data["layout"], data["optimizer"], files)
 
 
 def find(attempt: AttemptDirectory) -> SavedCheckpoint | None:
-    """The checkpoint an attempt goes on from: none for a first attempt, else the latest complete one.
+    """The checkpoint an attempt goes on from: none for a first attempt, else the latest. One that is damaged is not
+    passed over for the one before it: that is the operator's to decide.
 
     Raises:
-        CheckpointError: an earlier attempt announced one, and none is there.
+        CheckpointError: the latest lacks files, or an earlier attempt announced one and none is there.
     """
     if attempt.number == 1:
         return None
-    found = complete_checkpoints(attempt.run.checkpoints)
+    found = step_folders(attempt.run.checkpoints)
+    if found and found[-1] not in complete_checkpoints(attempt.run.checkpoints):
+        raise damaged(found[-1], "files are missing")
     if found:
         return found[-1]
     earlier = (read_record(Progress, a.progress) for a in attempt.run.attempts() if a.number < attempt.number)
@@ -105,30 +115,30 @@ def find(attempt: AttemptDirectory) -> SavedCheckpoint | None:
 
 
 def load(learner: Learner, checkpoint: SavedCheckpoint, identity: Identity) -> Position:
-    """Fills model and optimizer from a checkpoint, written at any layout. Every rank calls it.
+    """Fills model and optimizer from a checkpoint, written at any layout and precision. Every rank calls it.
 
     Raises:
         CheckpointError: it is damaged, or was made from other data, another vocabulary or another model.
     """
     try:
-        facts = json.loads((checkpoint.path / PROGRESS).read_text(encoding="utf-8"))
-        position, optimizer = Position(**facts["position"]), facts["optimizer"]
-        saved = Identity(**facts["identity"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise _unreadable(checkpoint, error) from error
-    _compare(saved, identity, checkpoint.path)
-    state = _state(learner)
+        facts = CheckpointFacts.from_json((checkpoint.path / PROGRESS).read_text(encoding="utf-8"))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise damaged(checkpoint, f"{PROGRESS}: {reason_of(error)}") from error
+    _compare(facts.identity, identity, checkpoint)
+    _verify(checkpoint, facts.files, learner.ranks)
+    state = saved_state(learner)
     try:
         reader = FileSystemReader(checkpoint.path)
         load_state(state, storage_reader=reader, process_group=learner.ranks.host_group)
     except CheckpointException as error:  # what any rank met in the files; a lost peer raises something else
-        raise _unreadable(checkpoint, error) from error
-    _restore(learner.optimizer, state["optimizer.updates"], optimizer)
-    return position
+        raise damaged(checkpoint, reason_of(error)) from error
+    _restore(learner.optimizer, state["optimizer.updates"], facts.optimizer)
+    return facts.position
 
 
-def _state(learner: Learner) -> dict[str, Tensor]:
-    """What is saved, by name. Loading writes into these tensors."""
+def saved_state(learner: Learner) -> dict[str, Tensor]:
+    """What is saved, by name: the live tensors, so that loading writes into them; only the count of updates is a copy,
+    on the host."""
     state: dict[str, Tensor] = {}
     adamw = learner.optimizer.adamw
     for name, parameter in learner.model.named_parameters():
@@ -140,53 +150,51 @@ def _state(learner: Learner) -> dict[str, Tensor]:
     return state
 
 
-def _publish(
-    partial: Path, final: Path, position: Position, identity: Identity, optimizer: GuardedOptimizer, ranks: Ranks
-) -> None:
-    facts = {
-        "position": dataclasses.asdict(position),
-        "identity": dataclasses.asdict(identity),
-        "layout": {"tensor": ranks.tensor_size, "data": ranks.data_size},
-        "optimizer": optimizer.counters(),
-    }
-    write_whole(partial / PROGRESS, json.dumps(facts, indent=1))
-    sync_directory(partial)
-    if final.exists():  # damaged, or this attempt would have gone on from it
-        _remove(final)
-    partial.rename(final)
-    sync_directory(final.parent)
+def damaged(checkpoint: SavedCheckpoint, reason: str) -> CheckpointError:
+    """The error that says so, and which checkpoint stands before it."""
+    older = [other for other in complete_checkpoints(checkpoint.path.parent) if other.step < checkpoint.step]
+    if not older:
+        return CheckpointError(Problem("checkpoint.damaged_only", str(checkpoint.path), "", {"reason": reason}))
+    facts = {"reason": reason, "older": older[-1].step}
+    return CheckpointError(Problem("checkpoint.damaged", str(checkpoint.path), "", facts))
 
 
-def _prune(folder: Path, keep_last: int) -> None:
-    for old in complete_checkpoints(folder)[:-keep_last]:
-        _remove(old.path)
+def reason_of(error: BaseException) -> str:
+    """One line; of the failures that ranks told each other, the first."""
+    if isinstance(error, CheckpointException) and error.failures:
+        error = next(iter(error.failures.values()))[0]
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    return (str(error) or type(error).__name__).splitlines()[0]
 
 
-def _remove(path: Path) -> None:
-    """Deletes a checkpoint; it is out of sight before its first file goes."""
-    hidden = path.rename(path.with_name(f"{PARTIAL}old-{path.name}"))
-    sync_directory(path.parent)
-    shutil.rmtree(hidden)
-
-
-def _clear(folder: Path) -> None:
-    """Deletes what an interrupted save or delete left."""
-    for leftover in folder.glob(f"{PARTIAL}*"):
-        shutil.rmtree(leftover)
-
-
-def _compare(saved: Identity, present: Identity, path: Path) -> None:
-    differences = []
+def _compare(saved: Identity, present: Identity, checkpoint: SavedCheckpoint) -> None:
+    path, differences = str(checkpoint.path), []
     if saved.data_fingerprint != present.data_fingerprint:
-        differences.append(Problem("checkpoint.other_data", str(path), saved.data_fingerprint))
+        differences.append(Problem("checkpoint.other_data", path, saved.data_fingerprint))
     if saved.vocab_sha256 != present.vocab_sha256:
-        differences.append(Problem("checkpoint.other_vocabulary", str(path), saved.vocab_sha256))
+        differences.append(Problem("checkpoint.other_vocabulary", path, saved.vocab_sha256))
     for name, value in present.model.items():
         if saved.model.get(name) != value:
             facts = {"name": name, "present": value}
-            differences.append(Problem("checkpoint.other_model", str(path), str(saved.model.get(name)), facts))
+            differences.append(Problem("checkpoint.other_model", path, str(saved.model.get(name)), facts))
     if differences:
         raise CheckpointError(*differences)
+
+
+def _verify(checkpoint: SavedCheckpoint, files: dict[str, FileFacts], ranks: Ranks) -> None:
+    """Lengths first, which costs nothing; then each rank reads some of the files. torch itself checks neither."""
+    wrong = wrong_length(checkpoint.path, files)
+    if not wrong:
+        mine = sorted(files)[ranks.rank :: dist.get_world_size()]
+        try:
+            wrong = wrong_content(checkpoint.path, {name: files[name] for name in mine})
+        except OSError as error:
+            wrong = reason_of(error)
+    seen = [""] * dist.get_world_size()
+    dist.all_gather_object(seen, wrong, group=ranks.host_group)
+    if any(seen):
+        raise damaged(checkpoint, next(filter(None, seen)))
 
 
 @torch.no_grad()
@@ -194,14 +202,3 @@ def _restore(optimizer: GuardedOptimizer, updates: Tensor, counters: dict[str, A
     for state in optimizer.adamw.state.values():
         state["step"].copy_(updates)
     optimizer.restore_counters(counters)
-
-
-def _unreadable(checkpoint: SavedCheckpoint, error: BaseException) -> CheckpointError:
-    return CheckpointError(Problem("checkpoint.unreadable", str(checkpoint.path), "", {"reason": _reason(error)}))
-
-
-def _reason(error: BaseException) -> str:
-    """One line; of the failures that ranks told each other, the first."""
-    if isinstance(error, CheckpointException) and error.failures:
-        error = next(iter(error.failures.values()))[0]
-    return (str(error) or type(error).__name__).splitlines()[0]

@@ -112,12 +112,13 @@ class GuardedOptimizer:
 
     def counters(self) -> dict[str, float]:
         """What a checkpoint holds of the guard; waits for the device."""
-        return {name: float(getattr(self, name)) for name in _COUNTERS}
+        numbers = {name: float(getattr(self, name)) for name in ("scale", "good_in_row", "bad_in_row")}
+        return {"fp16": self._dynamic, **numbers}
 
     def restore_counters(self, saved: Mapping[str, float]) -> None:
-        """Inverse of :meth:`counters`."""
-        for name in _COUNTERS:
-            getattr(self, name).fill_(saved[name])
-
-
-_COUNTERS = ("scale", "good_in_row", "bad_in_row")
+        """Inverse of :meth:`counters`. The loss scale of a run in fp16 says nothing to one in bf16 or fp32, nor the
+        other way round: it then stays as it is at the start."""
+        self.bad_in_row.fill_(saved["bad_in_row"])
+        if saved["fp16"] == self._dynamic:
+            self.scale.fill_(saved["scale"])
+            self.good_in_row.fill_(saved["good_in_row"])

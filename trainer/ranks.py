@@ -16,6 +16,8 @@ from trainer.spec.problem import EnvironmentRefused, Problem
 
 PATIENCE = timedelta(minutes=10)
 """How long a rank waits for the others before it gives up."""
+SAVING_PATIENCE = timedelta(hours=4)
+"""The same while a checkpoint is written: a rank may have many gigabytes to write to a slow disk."""
 
 
 @dataclass(frozen=True)
@@ -26,7 +28,9 @@ class Ranks:
     mesh: DeviceMesh
     """Dimensions (data, tensor)."""
     host_group: dist.ProcessGroup
-    """All ranks, over the CPU: for small facts that must not wait for the device, and for checkpoints."""
+    """All ranks, over the CPU: for small facts that must not wait for the device."""
+    saving_group: dist.ProcessGroup
+    """The same for the thread that writes checkpoints: two threads over one gloo group would mix up their messages."""
 
     @property
     def rank(self) -> int:
@@ -75,7 +79,8 @@ def joined(device_type: str, tensor: int) -> Iterator[Ranks]:
     dist.init_process_group(dist.get_default_backend_for_device(device), timeout=PATIENCE)
     data = dist.get_world_size() // tensor
     mesh = init_device_mesh(device.type, (data, tensor), mesh_dim_names=("data", "tensor"))
-    yield Ranks(device, mesh, dist.new_group(backend="gloo", timeout=PATIENCE))
+    host_group = dist.new_group(backend="gloo", timeout=PATIENCE)
+    yield Ranks(device, mesh, host_group, dist.new_group(backend="gloo", timeout=SAVING_PATIENCE))
     # Not after an error: leaving can wait for peers that are gone, and ending the process leaves as well.
     dist.destroy_process_group()
 

@@ -10,6 +10,7 @@ from trainer.agreement import Wishes
 from trainer.batches import Counts
 from trainer.checkpoint import Position
 from trainer.learner import PendingResult
+from trainer.saver import SaveEnd
 from trainer.spec.records import Phase, Validation
 
 
@@ -53,11 +54,11 @@ class Reporter:
     def validated(self, validation: Validation, seconds: float) -> None:
         """A validation is done."""
 
-    def saved(self, step: int, seconds: float) -> None:
-        """A checkpoint is complete."""
+    def save_ended(self, end: SaveEnd) -> None:
+        """A checkpoint is complete, or could not be saved."""
 
-    def not_saved(self, step: int) -> None:
-        """A checkpoint was due, but the last updates were left out because nothing was finite."""
+    def answered(self) -> None:
+        """What was asked to be saved is saved already."""
 
     def wishes(self) -> Wishes:
         """What the operator asked for since this was last asked."""

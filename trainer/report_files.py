@@ -10,7 +10,8 @@ import math
 import queue
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -26,12 +27,13 @@ from trainer.pace import Pace, StepPace
 from trainer.precision import choose_precision
 from trainer.ranks import Ranks
 from trainer.report import Reporter, StepReport
+from trainer.saver import SaveEnd
 from trainer.spec import scalar_tags
 from trainer.spec.gpu_peak import peak_of
 from trainer.spec.metrics_file import MetricsWriter
 from trainer.spec.preset import Preset
-from trainer.spec.records import Phase, Progress, Validation, to_json
-from trainer.spec.run_directory import AttemptDirectory, write_whole
+from trainer.spec.records import NotSaved, Phase, Progress, Validation, to_json
+from trainer.spec.run_directory import FULL_DISK, AttemptDirectory, write_whole
 
 TICK = 1.0
 """Seconds between two looks at ``control/`` and two writes of ``progress.json``."""
@@ -73,16 +75,15 @@ class FileReporter(Reporter):
         """Written at once."""
         self._work.put(lambda: self._files.validation(validation, seconds))
 
-    def saved(self, step: int, seconds: float) -> None:
-        """Answers the request for a checkpoint, if there is one."""
-        if self._saving:
-            self._attempt.checkpoint_request.unlink(missing_ok=True)
-            self._saving = False
-        self._work.put(lambda: self._files.checkpoint(step, seconds))
+    def save_ended(self, end: SaveEnd) -> None:
+        """Written within a second."""
+        self._work.put(lambda: self._files.save_ended(end))
+        if end.asked:
+            self.answered()
 
-    def not_saved(self, step: int) -> None:
-        """Said in the log."""
-        self._work.put(lambda: _say(f"no checkpoint of iteration {step}: its loss or gradients are not finite"))
+    def answered(self) -> None:
+        """Removes the request for a checkpoint, if there is one."""
+        self._work.put(self._answer_request)
 
     def wishes(self) -> Wishes:
         """Each request for a checkpoint is told once, the one to stop from then on."""
@@ -125,6 +126,11 @@ class FileReporter(Reporter):
                 self._files.write_progress()
                 tick = time.monotonic() + TICK
 
+    def _answer_request(self) -> None:
+        self._files.write_progress()  # whoever sees that the request is gone finds what became of it
+        self._attempt.checkpoint_request.unlink(missing_ok=True)
+        self._saving = False
+
     def _look_at_control(self) -> None:
         if self._attempt.stop_request.exists():
             self._stop.set()
@@ -155,6 +161,7 @@ class _Files:
         self._last_row: dict[str, float] = {}
         self._last_ready = 0.0
         self._last_line = -math.inf
+        self._last_complaint = -math.inf
         self._validation_seconds = 0.0
 
     def change(self, **values: Any) -> None:
@@ -175,7 +182,7 @@ class _Files:
         self._change_progress(report, result)
         self._last_row = _metrics_row(report, result, seconds)
         self._metrics.append(self._last_row)
-        self._events.scalars(report.position.step, self._step_scalars(report, result, step))
+        self._scalars(report.position.step, self._step_scalars(report, result, step))
         if result.ready - self._last_line >= LINE_EVERY or report.position.step == self._steps:
             self._last_line = result.ready
             _say(self._step_line(result))
@@ -218,7 +225,7 @@ class _Files:
         self.change(validation=validation)
         if self._last_row.get("step") == validation.step:
             self._metrics.append(self._last_row | _validation_row(validation))
-        self._events.scalars(
+        self._scalars(
             validation.step,
             {
                 scalar_tags.LM_LOSS_VALIDATION: validation.lm_loss,
@@ -230,25 +237,49 @@ class _Files:
         )
         _say(_validation_line(validation))
 
-    def checkpoint(self, step: int, seconds: float) -> None:
-        self.change(last_checkpoint=step, checkpoint_seconds=seconds)
-        _say(f"saved checkpoint of iteration {step} in {seconds:.2f} s")
+    def save_ended(self, end: SaveEnd) -> None:
+        if end.saved:
+            self.change(last_checkpoint=end.step, checkpoint_seconds=end.seconds, checkpoint_pause=end.pause)
+            self.change(not_saved=None)
+            _say(f"saved checkpoint of iteration {end.step} in {end.seconds:.2f} s; training paused {end.pause:.2f} s")
+        elif end.problem is not None:
+            self.change(not_saved=NotSaved(end.step, end.problem))
+            _say(f"checkpoint of iteration {end.step} not saved: {end.problem.english}")
+        if end.saved and end.problem is not None:
+            _say(end.problem.english)
 
     def write_progress(self) -> None:
         self.change(updated=time.time(), memory_bytes=read_memory(self._device).peak)
-        write_whole(self._path, to_json(self._progress))
+        with self._bearing_full_disk():
+            write_whole(self._path, to_json(self._progress))
 
     def close(self) -> None:
         self.write_progress()
         self._metrics.close()
         self._events.close()
 
+    @contextmanager
+    def _bearing_full_disk(self) -> Iterator[None]:
+        """What a full disk does not take is written when there is room again, and ends nothing."""
+        try:
+            yield
+        except OSError as error:
+            if error.errno not in FULL_DISK:
+                raise
+            if time.monotonic() - self._last_complaint >= LINE_EVERY:
+                self._last_complaint = time.monotonic()
+                _say(f"{error}; training goes on")
+
+    def _scalars(self, step: int, values: dict[str, float | None]) -> None:
+        with self._bearing_full_disk():
+            self._events.scalars(step, values)
+
     def _remaining(self, step: int) -> float:
         """Seconds to the end, validations and checkpoints counted."""
         eval_every, save_every = self._preset.train.eval_every, self._preset.checkpoint.every
         validations = self._steps // eval_every - step // eval_every
         saves = self._steps // save_every - step // save_every
-        beside = validations * self._validation_seconds + saves * (self._progress.checkpoint_seconds or 0.0)
+        beside = validations * self._validation_seconds + saves * (self._progress.checkpoint_pause or 0.0)
         return (self._steps - step) * self._pace.median_seconds + beside
 
     def _step_line(self, result: StepResult) -> str:

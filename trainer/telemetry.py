@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
+from trainer.host_memory import machine_memory
 from trainer.process_tree import family
 from trainer.spec.devices import kept_open, read_gpus
 from trainer.spec.records import GpuReading, Telemetry, to_json
@@ -92,7 +93,7 @@ class TelemetryReader:
         busy = tuple(_percent(now, before) for now, before in zip(cores, self._cores, strict=False))
         run_cpu = 100.0 * max(0, run[1] - self._run[1]) / max(1e-3, run[0] - self._run[0]) / TICKS_PER_SECOND
         self._cores, self._run = cores, run
-        total, available = _memory()
+        total, available = machine_memory()
         gpus, gpu_problem = self._gpus()
         return Telemetry(
             time=time.time(),
@@ -124,10 +125,3 @@ def _core_counters() -> list[tuple[int, int]]:
 
 def _percent(now: tuple[int, int], before: tuple[int, int]) -> float:
     return round(min(100.0, max(0.0, 100.0 * (now[0] - before[0]) / max(1, now[1] - before[1]))), 1)
-
-
-def _memory() -> tuple[int, int]:
-    """(total, available) bytes."""
-    text = Path("/proc/meminfo").read_text(encoding="ascii")
-    total, available = (int(re.search(rf"{name}:\s+(\d+)", text)[1]) for name in ("MemTotal", "MemAvailable"))  # type: ignore[index]
-    return total * 1024, available * 1024

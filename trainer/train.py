@@ -16,9 +16,10 @@ from trainer.learner import Learner, PendingResult
 from trainer.optimizer import learning_rate
 from trainer.ranks import Ranks, joined
 from trainer.report import Reporter, StepReport
+from trainer.saver import SaveEnd, Saver
 from trainer.spec.indexed_dataset import IndexedDataset
 from trainer.spec.preset import Preset
-from trainer.spec.problem import EnvironmentRefused, Problem, TrainingError
+from trainer.spec.problem import CheckpointError, EnvironmentRefused, Problem, TrainingError
 from trainer.spec.resolved import Resolved, read_resolved
 from trainer.spec.run_directory import AttemptDirectory
 from trainer.spec.sample_index import SampleIndex
@@ -64,7 +65,10 @@ class Training:
         if ranks.rank == 0 and self.validation.rows:
             self.unigram_loss = unigram_loss(dataset, preset.data.split, vocabulary, self.validation)
         self.position = Position()
+        folder, settings = attempt.run.checkpoints, preset.checkpoint
+        self.saver = Saver(self.learner, self.identity, folder, settings, reporter.save_ended)
         self.saved_step: int | None = None
+        """Of the newest checkpoint that is known to be complete."""
         self.last_result: PendingResult | None = None
 
     def run(self) -> None:
@@ -74,8 +78,9 @@ class Training:
         self.reporter.phase("train")
         began = time.monotonic()  # a step's time counts its wait for data and peers, but no validation and no save
         for batch, header, data_wait in self._batches():
+            self.saver.check()
             if header.wishes.save or header.wishes.stop:
-                self._save()
+                self._save(asked=True, last=header.wishes.stop)
                 began = time.monotonic()
             if header.wishes.stop:
                 break
@@ -84,14 +89,14 @@ class Training:
             result = self.learner.learn(step, batch.micro_batches, header.counts)
             rate, flops = learning_rate(train, step), self._flops(header.counts)
             self.reporter.stepped(StepReport(self.position, header.counts, rate, began, data_wait, flops, result))
-            _stop_if_lost(self.last_result)  # the step before: asking for this one would wait for the device
+            self._stop_if_lost()  # the step before: asking for this one would wait for the device
             self.last_result = result
             if step % train.eval_every == 0 or step == last:
                 self._validate()
             if step % self.preset.checkpoint.every == 0 or step == last:
-                self._save()
+                self._save(asked=step == last, last=step == last)
             began = time.monotonic()
-        _stop_if_lost(self.last_result)
+        self._stop_if_lost()
         self.reporter.phase("end")
 
     def _last_step(self) -> int:
@@ -171,29 +176,44 @@ class Training:
         self.reporter.validated(validation, time.monotonic() - began)
         self.reporter.phase("train")
 
-    def _save(self) -> None:
-        if self.saved_step == self.position.step:
-            return
-        if self.last_result is not None and self.last_result.wait().bad_in_row:
-            # These weights may be past repair, and would take the place of a checkpoint that is not.
-            self.reporter.not_saved(self.position.step)
-            return
+    def _save(self, *, asked: bool, last: bool) -> None:
+        """Begins a save; one with which the attempt ends is also waited for.
+
+        Raises:
+            CheckpointError: the last save failed.
+        """
+        step, began = self.position.step, time.monotonic()
         self.reporter.phase("save")
-        began = time.monotonic()
-        folder, keep = self.attempt.run.checkpoints, self.preset.checkpoint.keep_last
-        checkpoint.save(self.learner, self.position, self.identity, folder, keep)
-        self.saved_step = self.position.step
-        self.reporter.saved(self.position.step, time.monotonic() - began)
+        if self._saved_step() == step:
+            if asked:
+                self.reporter.answered()
+        elif self.last_result is not None and self.last_result.wait().bad_in_row:
+            # These weights may be past repair, and would take the place of a checkpoint that is not.
+            problem = Problem("checkpoint.not_finite", "", str(step))
+            self.reporter.save_ended(SaveEnd(step, asked, False, time.monotonic() - began, 0.0, problem))
+        else:
+            self.saver.begin(self.position, since=began, asked=asked)
+            if last and self._saved_step() != step:
+                end = self.saver.wait()
+                assert end is not None and end.problem is not None
+                raise CheckpointError(end.problem)
         self.reporter.phase("train")
 
+    def _saved_step(self) -> int | None:
+        """The step of the newest checkpoint; waits for the one that is being written."""
+        end = self.saver.wait()
+        if end is not None and end.saved:
+            self.saved_step = end.step
+        return self.saved_step
 
-def _stop_if_lost(result: PendingResult | None) -> None:
-    if result is None:
-        return
-    seen = result.wait()
-    if seen.bad_in_row >= BAD_STEPS_IN_A_ROW:
-        facts = {"steps": seen.bad_in_row, "grad_norm": seen.grad_norm}
-        raise TrainingError(Problem("training.not_finite", "train.learning_rate", str(seen.lm_loss), facts))
+    def _stop_if_lost(self) -> None:
+        if self.last_result is None:
+            return
+        seen = self.last_result.wait()
+        if seen.bad_in_row >= BAD_STEPS_IN_A_ROW:
+            self.saver.wait()  # for a checkpoint of better times
+            facts = {"steps": seen.bad_in_row, "grad_norm": seen.grad_norm}
+            raise TrainingError(Problem("training.not_finite", "train.learning_rate", str(seen.lm_loss), facts))
 
 
 def _check_world(preset: Preset, resolved: Resolved) -> None:

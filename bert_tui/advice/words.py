@@ -285,13 +285,30 @@ TEXTS: dict[str, Words] = {
         "See whether the disk is full or the folder is no longer writable, then resume: the checkpoint before it is "
         "whole.",
     ),
+    "checkpoint.no_room": Words(
+        "A checkpoint takes {megabytes} MB, and the disk of {where} has {free} MB free.",
+        "Make room, for example by deleting old checkpoints or runs. A run that goes on tries again at its next "
+        "checkpoint; one that failed is resumed from the checkpoint before.",
+    ),
+    "checkpoint.not_finite": Words(
+        "Step {value} had no finite loss or gradients, so it was not saved: the checkpoint before it may be better.",
+        "Nothing to do as long as the losses become numbers again. If not, the run stops by itself.",
+    ),
+    "checkpoint.not_removed": Words(
+        "The old checkpoint {where} could not be deleted: {reason}.",
+        "Nothing is lost. Delete it by hand if the disk fills up.",
+    ),
     "checkpoint.missing": Words(
         "{where} holds no complete checkpoint, though one of step {value} was saved.",
         "Put the folder back, or start a new run: going on would begin again at step 0.",
     ),
-    "checkpoint.unreadable": Words(
-        "The checkpoint {where} cannot be read: {reason}.",
-        "Move this folder away and resume: the checkpoint before it is taken.",
+    "checkpoint.damaged": Words(
+        "The checkpoint {where} is damaged: {reason}. The one before it, of step {older}, is there.",
+        "To go on from step {older}, move the damaged one away, then resume the run. Type: mv {where} {where}.damaged",
+    ),
+    "checkpoint.damaged_only": Words(
+        "The checkpoint {where} is damaged: {reason}. There is none before it.",
+        "Put the folder back from a copy, or start a new run: going on would begin again at step 0.",
     ),
     "checkpoint.other_data": Words(
         "The checkpoint {where} was made from other data than this run reads now.",

@@ -15,6 +15,7 @@ from bert_tui.invocation import program, python
 from bert_tui.machine import GpuFault
 from bert_tui.plan import expand_path
 from trainer.spec import sizing
+from trainer.spec.preset import Preset
 from trainer.spec.sizing import GIB
 
 CHECKPOINT_BYTES = 12
@@ -58,16 +59,23 @@ def disk(subject: Subject) -> Check:
     preset, title = subject.preset, "Disk"
     folder = _existing(Path(expand_path(preset.checkpoint.path or "~")))
     free = shutil.disk_usage(folder).free
-    need = checkpoint_bytes(subject) * (preset.checkpoint.keep_last + 1) + GIB // 4
+    need = checkpoint_bytes(subject) * (kept_checkpoints(preset) + 1) + GIB // 4
     seen = f"{_size(free)} free at {folder}, {_size(need)} needed"
     if free < need:
-        meaning = f"The last {preset.checkpoint.keep_last} checkpoints and the one being written do not fit."
+        meaning = f"The {kept_checkpoints(preset)} checkpoints that are kept and the one being written do not fit."
         return Check(
             "system.disk", title, "fail", seen, meaning, f"Free some room, or choose another disk: df -h {folder}"
         )
     if free < 2 * need:
         return Check("system.disk", title, "warn", seen, "It fits, but little room is left.", f"df -h {folder}")
     return Check("system.disk", title, "pass", seen)
+
+
+def kept_checkpoints(preset: Preset) -> int:
+    """How many checkpoints lie on the disk at the end of the run, at most."""
+    settings = preset.checkpoint
+    for_ever = (preset.train.steps or 0) // settings.keep_every if settings.keep_every is not None else 0
+    return settings.keep_last + for_ever
 
 
 def checkpoint_bytes(subject: Subject) -> int:

@@ -34,10 +34,12 @@ CHANGEABLE = (
     "launch.gpus",
     "train.steps",
     "train.micro_batch",
+    "train.precision",
     "train.eval_every",
     "train.eval_steps",
     "checkpoint.every",
     "checkpoint.keep_last",
+    "checkpoint.keep_every",
 )
 """What a resume may change: how and how long, but neither the model nor what it reads."""
 WINDING_UP = 5.0

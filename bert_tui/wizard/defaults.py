@@ -60,6 +60,7 @@ def with_size(answers: Answers, size: str, machine: Machine) -> Answers:
         Preset(chosen.model, mine.data, chosen.train, chosen.parallel, chosen.checkpoint, mine.logs, mine.launch),
         checkpoint__path=mine.checkpoint.path,
         checkpoint__keep_last=mine.checkpoint.keep_last,
+        checkpoint__keep_every=mine.checkpoint.keep_every,
     )
     name = size if answers.name == answers.size else answers.name
     return Answers(with_possible_tensor(preset, machine), size, name, answers.page, answers.prefilled)

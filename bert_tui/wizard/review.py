@@ -104,9 +104,10 @@ def _split(plan: Plan) -> str:
 
 def _saved(plan: Plan) -> str:
     checkpoint = plan.preset.checkpoint
-    return (
-        f"A checkpoint every {checkpoint.every:,} steps in {checkpoint.path}; the last {checkpoint.keep_last} are kept."
-    )
+    kept = f"the last {checkpoint.keep_last}"
+    if checkpoint.keep_every is not None:
+        kept += f" and one every {checkpoint.keep_every:,} steps"
+    return f"A checkpoint every {checkpoint.every:,} steps in {checkpoint.path}; {kept} are kept."
 
 
 def _where(plan: Plan) -> str:

@@ -22,9 +22,8 @@ from bert_tui.runs.create import resume_run
 from bert_tui.runs.end import settle
 from bert_tui.runs.state import RunState, RunView, state_of
 from tests.runs.tiny import over, wait_for
-from trainer.checkpoint import PARTIAL
 from trainer.process_tree import family
-from trainer.spec.checkpoint_folder import PROGRESS, complete_checkpoints
+from trainer.spec.checkpoint_folder import PARTIAL, PROGRESS, complete_checkpoints
 from trainer.spec.metrics_file import read_layout
 from trainer.spec.records import Launch, read_record
 from trainer.spec.run_directory import RunDirectory

@@ -19,7 +19,7 @@ from bert_tui.runs.registry import find_runs
 from bert_tui.runs.state import RunState, RunView, state_of
 from tests.runs.tiny import losses, over, tiny_plan, wait_for
 from tests.soak.kills import SETTINGS, Blow, Campaign, all_losses, draw_blows, processes_of, soon
-from trainer.checkpoint import PARTIAL
+from trainer.spec.checkpoint_folder import PARTIAL
 from trainer.spec.records import Preparation, read_record
 from trainer.spec.run_directory import RunDirectory
 

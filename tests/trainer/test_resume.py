@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import statistics
 from pathlib import Path
@@ -68,12 +69,12 @@ def test_a_resumed_run_repeats_the_undisturbed_one_to_the_bit(folder: Path, tens
     assert [event.step for event in events.Tensors("preset/text_summary")] == [1, 7]
 
 
-def test_a_run_goes_on_at_another_layout_with_the_same_samples(folder: Path) -> None:
+def test_a_run_goes_on_at_another_layout_and_micro_batch_with_the_same_samples(folder: Path) -> None:
     two = small_preset(folder, parallel__tensor=2)
     attempt = _trained(folder, 1, two)
     undisturbed = _losses(attempt, 7, 12)
     shutil.rmtree(complete_checkpoints(attempt.run.checkpoints)[-1].path)
-    _trained(folder, 2, replace(two, parallel__tensor=1))
+    _trained(folder, 2, replace(two, parallel__tensor=1, train__micro_batch=4))
     resumed = _losses(attempt, 7, 12)
     for old, new in zip(undisturbed, resumed, strict=True):
         assert new == pytest.approx(old, rel=1e-4, abs=2e-6)
@@ -81,8 +82,9 @@ def test_a_run_goes_on_at_another_layout_with_the_same_samples(folder: Path) -> 
 
 
 def test_old_checkpoints_go(folder: Path) -> None:
-    attempt = _trained(folder, 1, small_preset(folder, checkpoint__every=2, checkpoint__keep_last=2))
-    assert [checkpoint.step for checkpoint in complete_checkpoints(attempt.run.checkpoints)] == [10, 12]
+    keep = {"checkpoint__every": 2, "checkpoint__keep_last": 2, "checkpoint__keep_every": 4}
+    attempt = _trained(folder, 1, small_preset(folder, **keep))
+    assert [checkpoint.step for checkpoint in complete_checkpoints(attempt.run.checkpoints)] == [4, 8, 10, 12]
     assert not list(attempt.run.checkpoints.glob(".*"))
 
 
@@ -171,12 +173,23 @@ def test_other_data_is_refused(folder: Path) -> None:
     assert _problem(write_attempt(folder, 2, other), other).code == "checkpoint.other_data"
 
 
-@pytest.mark.parametrize("file", ["__0_0.distcp", ".metadata", "progress.json"])
-def test_a_damaged_checkpoint_is_named(folder: Path, file: str) -> None:
-    preset = small_preset(folder, train__steps=2, train__decay=4)
+@pytest.mark.parametrize("harm", ["a bit", "an end", "no metadata", "progress"])
+def test_a_damaged_checkpoint_is_refused_by_name(folder: Path, harm: str) -> None:
+    preset = small_preset(folder, train__steps=4, train__decay=4, checkpoint__every=2)
     attempt = _trained(folder, 1, preset)
-    (saved,) = complete_checkpoints(attempt.run.checkpoints)
-    (saved.path / file).write_bytes(b"torn")
-    problem = _problem(write_attempt(folder, 2, replace(preset, train__steps=4)), preset)
-    assert problem.code == "checkpoint.unreadable"
-    assert str(saved.path) in problem.where
+    older, newest = complete_checkpoints(attempt.run.checkpoints)
+    tensors = newest.path / "__0_0.distcp"
+    if harm == "a bit":  # torch reads it without a word
+        content = bytearray(tensors.read_bytes())
+        content[len(content) // 2] ^= 1
+        tensors.write_bytes(content)
+    elif harm == "an end":
+        os.truncate(tensors, tensors.stat().st_size - 1)
+    elif harm == "no metadata":
+        (newest.path / ".metadata").unlink()
+    else:
+        (newest.path / "progress.json").write_bytes(b"torn")
+    preset = replace(preset, train__steps=6)
+    problem = _problem(write_attempt(folder, 2, preset), preset)
+    assert (problem.code, problem.where) == ("checkpoint.damaged", str(newest.path))
+    assert problem.params["older"] == older.step == 2

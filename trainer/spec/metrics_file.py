@@ -7,7 +7,6 @@ appends; where two records name the same step, the later one counts.
 
 from __future__ import annotations
 
-import errno
 import json
 import os
 import struct
@@ -15,6 +14,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
+
+from trainer.spec.run_directory import FULL_DISK
 
 MAGIC = b"BERTMET1"
 COLUMNS = (
@@ -65,21 +66,33 @@ class MetricsWriter:
         records = (path.stat().st_size - layout.offset) // layout.record_bytes
         os.truncate(path, layout.offset + records * layout.record_bytes)
         self._file: BinaryIO = path.open("ab", buffering=0)
+        self._waiting = b""
+        """Records, the first perhaps begun, that the file lacks."""
 
     def append(self, values: Mapping[str, float]) -> None:
-        """One record in one write; columns not given are NaN.
-
-        Raises:
-            OSError: the disk is full.
-        """
+        """One record; columns not given are NaN. What a full disk has no room for is written with a later one."""
         row = [values.get(name, float("nan")) for name in self._columns]
-        record = struct.pack(f"<{len(row)}d", *row)
-        if self._file.write(record) < len(record):  # what came after a part of a record could not be read
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), self._file.name)
+        self._waiting += struct.pack(f"<{len(row)}d", *row)
+        try:
+            self._write_waiting()
+        except OSError as error:
+            if error.errno not in FULL_DISK:
+                raise
 
     def close(self) -> None:
-        """Ends the file."""
+        """Ends the file.
+
+        Raises:
+            OSError: the disk is full, and records are missing.
+        """
+        while self._waiting:
+            self._write_waiting()
         self._file.close()
+
+    def _write_waiting(self) -> None:
+        """As much as there is room for: a record that is torn by that is not torn for long."""
+        written = self._file.write(self._waiting)
+        self._waiting = self._waiting[written:]
 
 
 def _is_torn(path: Path, header: bytes) -> bool:

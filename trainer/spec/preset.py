@@ -195,6 +195,13 @@ class Checkpoint:
     keep_last: int = _setting(
         3, "How many checkpoints are kept; older ones are deleted.", "3", minimum=1, maximum=10**6
     )
+    keep_every: int | None = _setting(
+        None,
+        "Checkpoints of steps that are multiples of this are never deleted.",
+        "100000",
+        minimum=1,
+        maximum=10**9,
+    )
 
 
 @dataclass(frozen=True)

@@ -112,8 +112,12 @@ ENGLISH: dict[str, str] = {
     "end.supervisor_crashed": "the supervisor failed: {value}: {reason}",
     # checkpoints
     "checkpoint.not_written": "{where}: the checkpoint could not be written: {reason}",
+    "checkpoint.no_room": "{where}: a checkpoint takes {megabytes} MB, and {free} MB are free",
+    "checkpoint.not_finite": "step {value} had no finite loss or gradients",
+    "checkpoint.not_removed": "{where}: the old checkpoint could not be deleted: {reason}",
     "checkpoint.missing": "{where}: no complete checkpoint, though one of step {value} was announced",
-    "checkpoint.unreadable": "{where}: the checkpoint cannot be read: {reason}",
+    "checkpoint.damaged": "{where}: the checkpoint is damaged: {reason}; the one before it is of step {older}",
+    "checkpoint.damaged_only": "{where}: the checkpoint is damaged: {reason}; there is none before it",
     "checkpoint.other_data": "{where}: the checkpoint was made from other data (fingerprint {value})",
     "checkpoint.other_vocabulary": "{where}: the checkpoint was made with another vocabulary (SHA-256 {value})",
     "checkpoint.other_model": "{where}: the checkpoint's model has {name} {value}, this run's has {present}",

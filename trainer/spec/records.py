@@ -123,6 +123,14 @@ class Validation:
 
 
 @dataclass(frozen=True)
+class NotSaved:
+    """A checkpoint that was due and is not there."""
+
+    step: int
+    problem: Problem
+
+
+@dataclass(frozen=True)
 class Progress:
     """``progress.json``, by rank 0, about once a second."""
 
@@ -157,7 +165,11 @@ class Progress:
     validation: Validation | None = None
     last_checkpoint: int | None = None
     checkpoint_seconds: float | None = None
-    """How long the last one took."""
+    """How long the last one took, from the copy of the state until it was on the disk."""
+    checkpoint_pause: float | None = None
+    """Seconds of them for which training stood still."""
+    not_saved: NotSaved | None = None
+    """The last save, where it failed."""
     memory_bytes: int | None = None
     """Highest use so far on rank 0: device memory on a GPU, resident memory on a CPU."""
     skipped_steps: int = 0

@@ -6,6 +6,7 @@ has the table); a file that is replaced is written beside, synced and renamed, s
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import tempfile
@@ -15,6 +16,8 @@ from pathlib import Path
 
 RUN_ID = re.compile(r"\d{8}-\d{6}-[a-z0-9][a-z0-9_.-]*-[0-9a-f]{4}")
 """YYYYMMDD-HHMMSS-preset-xxxx; also valid as a container's name."""
+FULL_DISK = (errno.ENOSPC, errno.EDQUOT)
+"""What the system says where there is no room left, on the disk or for this user."""
 
 
 @dataclass(frozen=True)
