@@ -9,13 +9,16 @@ import random
 import struct
 import subprocess
 import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from trainer.spec import preset as schema
 from trainer.spec.indexed_dataset import IndexedDataset, IndexedDatasetWriter
 from trainer.spec.metrics_file import read_layout
 from trainer.spec.preset import Preset
+from trainer.spec.records import Progress, read_record
 from trainer.spec.resolved import Resolved, render_resolved
 from trainer.spec.run_directory import AttemptDirectory, RunDirectory
 from trainer.spec.sample_index import SampleIndex, build_index, fingerprint
@@ -82,14 +85,24 @@ def write_attempt(folder: Path, number: int, preset: Preset) -> AttemptDirectory
 
 def torchrun(ranks: int, module: str, *arguments: object, seconds: float = 120) -> subprocess.CompletedProcess[str]:
     """Runs a module on so many ranks of one thread each."""
+    with start_torchrun(ranks, module, *arguments) as process:
+        try:
+            output, errors = process.communicate(timeout=seconds)
+        finally:
+            process.kill()
+    return subprocess.CompletedProcess(process.args, process.returncode, output, errors)
+
+
+def start_torchrun(
+    ranks: int, module: str, *arguments: object, output: int | IO[str] = subprocess.PIPE
+) -> subprocess.Popen[str]:
+    """Starts it; both its outputs go there."""
     command = [
         sys.executable, "-m", "torch.distributed.run", "--rdzv-backend=c10d", "--rdzv-endpoint=127.0.0.1:0",
         "--local-addr=127.0.0.1", f"--nproc-per-node={ranks}", "-m", module, *map(str, arguments),
     ]  # fmt: skip
     environment = os.environ | {"OMP_NUM_THREADS": "1", "GLOO_SOCKET_IFNAME": "lo"}
-    return subprocess.run(
-        command, cwd=REPOSITORY, env=environment, capture_output=True, text=True, timeout=seconds, check=False
-    )
+    return subprocess.Popen(command, cwd=REPOSITORY, env=environment, stdout=output, stderr=output, text=True)
 
 
 def train(attempt: AttemptDirectory, preset: Preset) -> subprocess.CompletedProcess[str]:
@@ -104,6 +117,15 @@ def metrics(run: RunDirectory) -> list[dict[str, float]]:
     assert layout is not None
     rows = struct.iter_unpack(f"<{len(layout.columns)}d", run.metrics.read_bytes()[layout.offset :])
     return [dict(zip(layout.columns, row, strict=True)) for row in rows]
+
+
+def progress_when(attempt: AttemptDirectory, fits: Callable[[Progress], bool], seconds: float = 60) -> Progress:
+    """The first progress that fits, of a running attempt."""
+    until = time.monotonic() + seconds
+    while (progress := read_record(Progress, attempt.progress)) is None or not fits(progress):
+        assert time.monotonic() < until, progress
+        time.sleep(0.05)
+    return progress
 
 
 def rank_error(attempt: AttemptDirectory, rank: int = 0) -> dict[str, Any]:

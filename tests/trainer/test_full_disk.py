@@ -1,0 +1,87 @@
+"""A disk that takes no more: training goes on, says so, and saves again as soon as it can."""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.trainer.full_disk import FULL_SECONDS
+from tests.trainer.small_run import (
+    REPOSITORY,
+    progress_when,
+    rank_error,
+    small_preset,
+    start_torchrun,
+    write_attempt,
+    write_dataset,
+)
+from trainer.process_tree import family
+from trainer.spec.checkpoint_folder import complete_checkpoints
+from trainer.spec.problem import Problem
+
+UNSHARE = ["unshare", "--map-root-user", "--mount"]
+
+pytestmark = pytest.mark.timeout(150)
+
+
+def test_training_goes_on_while_the_disk_is_full(tmp_path: Path) -> None:
+    """Only the last save, with which the run would end, is worth a failure: see the test after this one."""
+    trial = subprocess.run(
+        [*UNSHARE, "mount", "-t", "tmpfs", "disk", str(tmp_path)], capture_output=True, text=True, check=False
+    )
+    if trial.returncode:
+        pytest.skip(f"this user may not mount a small disk: {trial.stderr.strip()}")
+    disk, log = tmp_path / "disk", tmp_path / "log"
+    disk.mkdir()
+    done = subprocess.run(
+        [*UNSHARE, sys.executable, "-m", "tests.trainer.full_disk", disk, log],
+        cwd=REPOSITORY, capture_output=True, text=True, timeout=140, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-1000:] + log.read_text()[-3000:]
+    seen = json.loads(done.stdout)
+    assert seen["code"] == "checkpoint.no_room"
+    assert seen["exit"] == 0, log.read_text()[-3000:]
+    meanwhile = [time for _, time in seen["records"] if seen["full"] < time < seen["emptied"]]
+    assert max(meanwhile) - min(meanwhile) > 0.8 * FULL_SECONDS
+    steps = dict.fromkeys(step for step, _ in seen["records"])  # a step that was validated has two records
+    assert list(steps) == list(range(1, len(steps) + 1))
+
+
+def test_one_rank_that_cannot_write_keeps_all_from_saving_and_none_from_training(tmp_path: Path) -> None:
+    write_dataset(tmp_path)
+    preset = small_preset(tmp_path, parallel__data=2, train__steps=100000, train__decay=100000, checkpoint__every=10)
+    attempt = write_attempt(tmp_path, 1, preset)
+    with (tmp_path / "log").open("w") as output, start_torchrun(2, "trainer", attempt.path, output=output) as process:
+        try:
+            progress_when(attempt, lambda seen: seen.last_checkpoint is not None)
+            _limit_files(process.pid, rank=1, largest=10_000)
+            failed = progress_when(attempt, lambda seen: seen.not_saved is not None)
+            _limit_files(process.pid, rank=1, largest=resource.RLIM_INFINITY)
+            saved = progress_when(attempt, lambda seen: seen.not_saved is None)
+            _limit_files(process.pid, rank=1, largest=10_000)
+            attempt.stop_request.touch()
+            assert process.wait(60) != 0
+        finally:
+            process.kill()
+    assert failed.not_saved is not None
+    problem = failed.not_saved.problem
+    assert (problem.code, problem.params) == ("checkpoint.not_written", {"reason": "File too large"})
+    assert (saved.last_checkpoint or 0) > failed.not_saved.step
+    for rank in (0, 1):
+        assert Problem.from_json(rank_error(attempt, rank)["problem"]).code == "checkpoint.not_written"
+    assert complete_checkpoints(attempt.run.checkpoints)[-1].step >= (saved.last_checkpoint or 0)
+    assert not list(attempt.run.checkpoints.glob(".*"))
+
+
+def _limit_files(torchrun: int, rank: int, largest: int) -> None:
+    """From now on the rank may write no file longer than that."""
+    for process in family(torchrun):
+        environment = Path(f"/proc/{process.pid}/environ").read_bytes().split(b"\0")
+        if f"RANK={rank}".encode() in environment and process.pid != os.getpid():
+            resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (largest, resource.RLIM_INFINITY))
