@@ -304,7 +304,7 @@ TEXTS: dict[str, Words] = {
     ),
     "checkpoint.damaged": Words(
         "The checkpoint {where} is damaged: {reason}. The one before it, of step {older}, is there.",
-        "To go on from step {older}, move the damaged one away, then resume the run. Type: mv {where} {where}.damaged",
+        "To go on from step {older}, move the damaged one away, then resume (mv {where} {where}.damaged)",
     ),
     "checkpoint.damaged_only": Words(
         "The checkpoint {where} is damaged: {reason}. There is none before it.",
@@ -605,11 +605,27 @@ TEXTS: dict[str, Words] = {
 
 def describe(problem: Problem) -> Words:
     """The texts of a problem, filled in; fit for a terminal whatever its facts are."""
-    words = TEXTS[problem.code]
+    words, facts = TEXTS[problem.code], _facts(problem)
+    return Words(words.what.format(**facts), words.remedy.format(**facts))
+
+
+WHY_NOT_SAVED = {
+    "checkpoint.not_written": "{reason}",
+    "checkpoint.no_room": "it takes {megabytes} MB, {free} MB are free",
+    "checkpoint.not_finite": "its loss or gradients were not finite",
+}
+
+
+def why_not_saved(problem: Problem) -> str:
+    """A few words that fit behind "checkpoint of step 20 not saved:"."""
+    return WHY_NOT_SAVED.get(problem.code, TEXTS[problem.code].what).format(**_facts(problem))
+
+
+def _facts(problem: Problem) -> dict[str, str]:
+    """What fills its texts."""
     callers = {"program": program(), "python": python()}
     facts = {**callers, "where": problem.where, "value": problem.value, **problem.params}
-    shown = {name: _printable(str(fact)) for name, fact in facts.items()}
-    return Words(words.what.format(**shown), words.remedy.format(**shown))
+    return {name: _printable(str(fact)) for name, fact in facts.items()}
 
 
 def _printable(text: str) -> str:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from bert_tui.advice.words import describe
+from bert_tui.advice.words import describe, why_not_saved
 from bert_tui.invocation import program
 from bert_tui.metrics.snapshot import Snapshot
 from bert_tui.runs.state import RunState
@@ -99,6 +99,13 @@ def remedy(snapshot: Snapshot) -> str:
     return "The log below tells more. When the cause is repaired, resume the run from its last checkpoint."
 
 
+def not_saved(progress: Progress) -> str:
+    """That the last checkpoint could not be saved, and why; empty otherwise."""
+    if progress.not_saved is None:
+        return ""
+    return f"checkpoint of step {progress.not_saved.step:,} not saved: {why_not_saved(progress.not_saved.problem)}"
+
+
 @dataclass(frozen=True)
 class Pointer:
     """Something to use next: what it is for, and what to type or where to look."""
@@ -134,6 +141,8 @@ def hint(snapshot: Snapshot) -> Headline | None:
         return Headline(f"! {snapshot.losses.not_finite} of the last 1,000 steps had no finite loss", "caution")
     if progress is None:
         return None
+    if lacking := not_saved(progress):
+        return Headline(f"! {lacking}", "caution")
     if snapshot.view.state.active and waits_for_data(progress):
         who = "GPUs wait" if snapshot.facts.uses_gpus else "processors wait"
         return Headline(f"! the {who} for data {percent(progress.data_wait_share)} of the time", "caution")

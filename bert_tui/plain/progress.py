@@ -10,9 +10,18 @@ from typing import Any, TextIO
 from bert_tui.exit_status import ExitStatus, status_of_run
 from bert_tui.invocation import program
 from bert_tui.metrics.run_view import RunWatcher
-from bert_tui.metrics.sentences import duration, headline, last_checkpoint, next_step, percent, remedy, waits_for_data
+from bert_tui.metrics.sentences import (
+    duration,
+    headline,
+    last_checkpoint,
+    next_step,
+    not_saved,
+    percent,
+    remedy,
+    waits_for_data,
+)
 from bert_tui.metrics.snapshot import Snapshot
-from trainer.spec.records import Progress, Validation, to_json
+from trainer.spec.records import NotSaved, Progress, Validation, to_json
 from trainer.spec.run_directory import RunDirectory
 
 POLL_SECONDS = 0.5
@@ -48,6 +57,7 @@ class _Teller(ABC):
         self._step = -1
         self._next_step_line = 0.0
         self._validated = -1
+        self._not_saved: NotSaved | None = None
 
     def tell(self, snapshot: Snapshot) -> None:
         """Prints what is new since the last snapshot."""
@@ -64,6 +74,9 @@ class _Teller(ABC):
         if validation is not None and validated:
             self._validated = validation.step
             self.validation(snapshot, validation)
+        if progress.not_saved is not None and progress.not_saved != self._not_saved:
+            self.not_saved(progress, progress.not_saved)
+        self._not_saved = progress.not_saved
 
     def _tell_step(self, progress: Progress, *, alive: bool, at_once: bool) -> None:
         due = at_once or not alive or time.monotonic() >= self._next_step_line
@@ -87,6 +100,10 @@ class _Teller(ABC):
     @abstractmethod
     def validation(self, snapshot: Snapshot, validation: Validation) -> None:
         """A validation was done."""
+
+    @abstractmethod
+    def not_saved(self, progress: Progress, lacking: NotSaved) -> None:
+        """A checkpoint could not be saved."""
 
     @abstractmethod
     def tell_end(self, snapshot: Snapshot) -> None:
@@ -129,6 +146,9 @@ class _LineTeller(_Teller):
             self._told = validation.step
             self.write(_validation_line(total, validation))
 
+    def not_saved(self, progress: Progress, lacking: NotSaved) -> None:
+        self.write(f"{self.run.id}: {not_saved(progress)}")
+
     def tell_end(self, snapshot: Snapshot) -> None:
         self.write(f"{self.run.id}: {headline(snapshot).text}")
         if advice := remedy(snapshot) or next_step(snapshot):
@@ -164,6 +184,9 @@ class _JsonTeller(_Teller):
 
     def validation(self, snapshot: Snapshot, validation: Validation) -> None:
         self._object("validation", **vars(validation))
+
+    def not_saved(self, progress: Progress, lacking: NotSaved) -> None:
+        self._object("not saved", step=lacking.step, problem=lacking.problem, text=not_saved(progress))
 
     def tell_end(self, snapshot: Snapshot) -> None:
         view, saved = snapshot.view, last_checkpoint(snapshot)

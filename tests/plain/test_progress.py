@@ -17,6 +17,7 @@ import pytest
 from bert_tui.plain.progress import follow_run
 from tests.staged_run import UNIGRAM, StagedRun, lm_loss, training_run
 from trainer.spec.problem import Problem
+from trainer.spec.records import NotSaved
 
 ROOT = str(Path(__file__).parents[2])
 
@@ -54,6 +55,16 @@ def test_a_run_to_its_end(tmp_path: Path) -> None:
     assert lines[-1].endswith("words right 17 %  sop loss validation 0.6940  order right 52 %")
     assert f"{run.directory.checkpoints / 'step-00000200'}" in lines[-2]
     assert "\x1b" not in out.getvalue()
+
+
+def test_a_checkpoint_that_could_not_be_saved_is_told_once(tmp_path: Path) -> None:
+    run = training_run(tmp_path, 150)
+    problem = Problem("checkpoint.not_written", "/c/step-00000100", "", {"reason": "Read-only file system"})
+    run.progress(not_saved=NotSaved(100, problem))
+    threading.Timer(1.2, run.end, ["stopped"]).start()
+    out = io.StringIO()
+    assert follow_run(run.directory, out, json=False) == 3
+    assert out.getvalue().count("checkpoint of step 100 not saved: Read-only file system") == 1
 
 
 def test_a_run_that_has_ended_is_told_once(tmp_path: Path) -> None:

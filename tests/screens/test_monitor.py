@@ -18,6 +18,7 @@ from tests.screens.ground import reach
 from tests.staged_run import StagedRun, lm_loss, training_run
 from tests.terminal import Terminal
 from trainer.spec.problem import Problem
+from trainer.spec.records import NotSaved
 
 SIZE = (80, 24)
 ROOT = str(Path(__file__).parents[2])
@@ -124,6 +125,14 @@ async def test_losses_that_are_no_numbers_are_announced(tmp_path: Path) -> None:
     run.train(1, 300, nan=range(120, 170))
     async with BertTui(run.directory).run_test(size=SIZE) as pilot:
         await see(pilot, "50 of the last 1,000 steps had no finite loss")
+
+
+async def test_a_checkpoint_that_could_not_be_saved_is_announced(tmp_path: Path) -> None:
+    run = training_run(tmp_path)
+    problem = Problem("checkpoint.no_room", str(run.directory.checkpoints), "", {"megabytes": 1321.8, "free": 402.1})
+    run.progress(not_saved=NotSaved(410, problem))
+    async with BertTui(run.directory).run_test(size=SIZE) as pilot:
+        await see(pilot, "! checkpoint of step 410 not saved: it takes 1321.8 MB, 402.1 MB are free")
 
 
 async def test_stop_asks_first_and_cancel_is_the_safe_side(tmp_path: Path) -> None:

@@ -24,6 +24,7 @@ from trainer.spec.records import Preparation, read_record
 from trainer.spec.run_directory import RunDirectory
 
 ROUNDS = int(os.environ.get("BERT_TUI_SOAK_ROUNDS", "40"))
+"""``make soak`` makes 40, in some minutes; the promise is kept for BERT_TUI_SOAK_ROUNDS=100."""
 CONTAINER_ROUNDS = max(1, ROUNDS // 4)
 STEPS_A_ROUND = 15
 """More than an attempt makes before it is struck."""
@@ -87,7 +88,7 @@ def test_five_kills(tmp_path: Path) -> None:
 
 
 @pytest.mark.soak
-@pytest.mark.timeout(1200)
+@pytest.mark.timeout(max(1200, 30 * ROUNDS))
 def test_many_kills(tmp_path: Path) -> None:
     left_alone = undisturbed(tmp_path, STEPS_A_ROUND * ROUNDS)
     campaign = Campaign(start(tmp_path, STEPS_A_ROUND * ROUNDS))
@@ -103,7 +104,7 @@ def test_many_kills(tmp_path: Path) -> None:
     assert losses(campaign.run) == losses(left_alone)
     require_clean(campaign.run)
     torn = sum(bool(outcome.torn) for outcome in campaign.outcomes)
-    print(f"{torn} of {ROUNDS} kills tore a checkpoint")
+    print(f"{ROUNDS} kills, each survived by its newest complete checkpoint; {torn} left a torn one beside it")
     assert torn or ROUNDS < 20, "no kill has met a checkpoint half written: the campaign shows little"
 
 

@@ -20,9 +20,11 @@ from torch import Tensor
 from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.tensor import DTensor
 
+from tests.trainer.saving import save_checkpoint
 from tests.trainer.small_run import PIECES, open_reader, small_preset
 from trainer.__main__ import end
 from trainer.batches import Counts, StepBatch, positions_of_rank, read_share
+from trainer.checkpoint import Identity, Position, load, saved_state
 from trainer.evaluate import ValidationSet, validate
 from trainer.layers import local
 from trainer.learner import Learner
@@ -30,12 +32,14 @@ from trainer.loss import word_loss
 from trainer.parallel import vocabulary_slice
 from trainer.random_streams import RandomStreams
 from trainer.ranks import Ranks, joined
+from trainer.spec.checkpoint_folder import complete_checkpoints
 from trainer.spec.preset import Preset
 from trainer.spec.saved_weights import SavedWeights
 from trainer.spec.sizing import Shape, shape_of
 from trainer.weights import load_weights, save_weights
 
 STEPS = 4
+IDENTITY = Identity("data", "vocabulary", {})
 KINDS = (
     ("fp64", torch.float64, "megatron"),
     ("fp32", torch.float32, "megatron"),
@@ -62,6 +66,7 @@ def main(folder: Path) -> None:
                 "begun": begun(folder, grid),
                 "plain parameters": plain_parameters(folder, grid),
                 "validated rows": validated_rows(grid),
+                "checkpoints": resharded(folder, grid),
                 "validation": validation(folder, grid),
             }
         if size == 1:
@@ -107,13 +112,35 @@ def trained(folder: Path, ranks: Ranks, dtype: torch.dtype, **values: Any) -> di
 
     learner.optimizer.adamw.register_step_pre_hook(keep_gradients)
     results = [learner.learn(s, b.micro_batches, c).wait() for s, b, c in _batches(folder, preset, ranks, STEPS)]
+    if dtype == torch.float64:  # from a copy, or from the state itself where tensor ranks share it
+        here = folder / "saved" / f"t{ranks.tensor_size}-d{ranks.data_size}"
+        share = 0.5 if ranks.tensor_size == 1 else 0.0
+        save_checkpoint(learner, Position(STEPS, 8 * STEPS), IDENTITY, here, memory_share=share)
     return {
         "lm": [result.lm_loss for result in results],
         "sop": [result.sop_loss for result in results],
         "norm": [result.grad_norm for result in results],
         "gradients": gradients,
         "weights": {name: _whole(parameter) for name, parameter in learner.model.named_parameters()},
+        "state": _whole_state(learner),
     }
+
+
+def resharded(folder: Path, ranks: Ranks) -> dict[str, list[str]]:
+    """By the layout at which a checkpoint was saved in fp64: what is not the same to the bit when it is read at this
+    one; under "fp32" the same for this layout's own checkpoint, read as fp32."""
+    own = f"t{ranks.tensor_size}-d{ranks.data_size}"
+    saved = sorted(found.name for found in (folder / "saved").iterdir())
+    wrong = {name: _changed(folder, ranks, name, torch.float64) for name in saved}
+    return wrong | {"fp32": _changed(folder, ranks, own, torch.float32)}
+
+
+def _changed(folder: Path, ranks: Ranks, saved: str, dtype: torch.dtype) -> list[str]:
+    learner, _ = _learner(folder, ranks, dtype)
+    (checkpoint,) = complete_checkpoints(folder / "saved" / saved)
+    assert load(learner, checkpoint, IDENTITY) == Position(STEPS, 8 * STEPS)
+    found, expected = _whole_state(learner), torch.load(folder / f"{saved}-fp64.pt")["state"]
+    return [name for name, tensor in expected.items() if not torch.equal(found[name], tensor.to(dtype))]
 
 
 def word_loss_error(ranks: Ranks) -> list[float]:
@@ -238,6 +265,11 @@ def _whole(tensor: Tensor | None) -> Tensor:
     assert isinstance(tensor, DTensor)
     whole: Tensor = tensor.full_tensor()
     return whole.detach().clone()
+
+
+def _whole_state(learner: Learner) -> dict[str, Tensor]:
+    state = saved_state(learner)
+    return {name: _whole(tensor) if isinstance(tensor, DTensor) else tensor for name, tensor in state.items()}
 
 
 def _gather(value: Any) -> list[Any]:

@@ -107,6 +107,13 @@ def test_validation_reads_every_row_once(facts: dict[str, Any], layout: str) -> 
 
 
 @pytest.mark.parametrize("layout", ["t1-d1", *LAYOUTS])
+def test_checkpoints_can_be_read_at_every_layout_and_precision(facts: dict[str, Any], layout: str) -> None:
+    changed = facts[layout]["checkpoints"]
+    assert changed.keys() >= {"t1-d1", layout, "fp32"}
+    assert {saved: names for saved, names in changed.items() if names} == {}
+
+
+@pytest.mark.parametrize("layout", ["t1-d1", *LAYOUTS])
 def test_validation_is_the_same_everywhere(facts: dict[str, Any], layout: str) -> None:
     (alone,) = facts["t1-d1"]["validation"]
     assert alone["perplexity"] == pytest.approx(math.exp(alone["lm_loss"]))

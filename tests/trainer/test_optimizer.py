@@ -78,6 +78,14 @@ def test_a_loss_that_is_not_finite_counts_at_any_scale() -> None:
     assert _update(model, optimizer, 1.0, loss=float("nan")) == [1, 1, FP16_FIRST_SCALE]
 
 
+@pytest.mark.parametrize(("before", "now", "scale"), [(True, True, 8.0), (True, False, 1.0), (False, True, 65536.0)])
+def test_a_loss_scale_is_of_use_only_to_fp16(before: bool, now: bool, scale: float) -> None:
+    saved = _optimizer(fp16=before)[1].counters() | ({"scale": 8.0} if before else {})
+    optimizer = _optimizer(fp16=now)[1]
+    optimizer.restore_counters(saved | {"bad_in_row": 3.0})
+    assert (float(optimizer.scale), float(optimizer.bad_in_row)) == (scale, 3.0)
+
+
 def test_the_scale_doubles_after_a_thousand_good_steps() -> None:
     model, optimizer = _optimizer(fp16=True)
     for _ in range(1000):
