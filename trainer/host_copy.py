@@ -15,9 +15,6 @@ from trainer.host_memory import free_memory
 from trainer.layers import local
 from trainer.ranks import Ranks
 
-LARGEST_SHARE = 0.5
-"""Of the memory that is free on the host, the part that the copies of all its ranks may take."""
-
 
 class HostCopy:
     """Some tensors of the state, in memory of the host that is allocated once: page-locked where there is a GPU, so
@@ -59,10 +56,11 @@ def names_to_write(state: Mapping[str, Tensor], ranks: Ranks) -> set[str]:
     return {item.index.fqn for item in mine[0].items}
 
 
-def copies_fit(state: Mapping[str, Tensor], names: Collection[str], ranks: Ranks) -> bool:
-    """Whether every host has the memory for the copies of its ranks. Every rank calls it, before any makes its copy."""
+def copies_fit(state: Mapping[str, Tensor], names: Collection[str], share: float, ranks: Ranks) -> bool:
+    """Whether the copies of its ranks take no more than this share of the free memory of any host. Every rank calls
+    it, before any makes its copy."""
     each = sum(local(state[name]).nbytes for name in names)
-    fits = each * int(os.environ.get("LOCAL_WORLD_SIZE", "1")) <= LARGEST_SHARE * free_memory()
+    fits = each * int(os.environ.get("LOCAL_WORLD_SIZE", "1")) <= share * free_memory()
     answers = [fits] * dist.get_world_size()
     dist.all_gather_object(answers, fits, group=ranks.saving_group)
     return all(answers)

@@ -59,7 +59,7 @@ class SaveEnd:
 
     step: int
     asked: bool
-    """Whether somebody asked for it, or for all that may be saved: it answers the request."""
+    """Whether it answers a request for a checkpoint: there is one, or the attempt ends with this save."""
     saved: bool
     pause: float
     """Seconds for which training stood still."""
@@ -100,10 +100,14 @@ class Saver:
         folder: Path,
         settings: Checkpoint,
         tell: Callable[[SaveEnd], None],
+        *,
+        memory_share: float = 0.5,
     ) -> None:
-        """``tell`` is called at the end of each save, by the thread that wrote it."""
+        """``tell`` is called at the end of each save, by the thread that wrote it. Copies that would take more than
+        ``memory_share`` of the memory that is free on a host are not made: saves are then waited for."""
         self._learner, self._ranks = learner, learner.ranks
         self._identity, self._folder, self._settings, self._tell = identity, folder, settings, tell
+        self._memory_share = memory_share
         self._copy: HostCopy | None = None
         self._copies_fit: bool | None = None
         self._thread: threading.Thread | None = None
@@ -161,7 +165,7 @@ class Saver:
         """What this rank writes: a copy, or the state itself where there is no room for one."""
         if self._copies_fit is None:
             names = names_to_write(state, self._ranks)
-            self._copies_fit = copies_fit(state, names, self._ranks)
+            self._copies_fit = copies_fit(state, names, self._memory_share, self._ranks)
             if self._copies_fit:
                 self._copy = HostCopy(state, names, self._ranks.device)
         if self._copy is None:

@@ -23,7 +23,10 @@ from tests.trainer.small_run import (
 )
 from trainer.process_tree import family
 from trainer.spec.checkpoint_folder import complete_checkpoints
+from trainer.spec.preset import replace
 from trainer.spec.problem import Problem
+from trainer.spec.records import Progress
+from trainer.spec.run_directory import AttemptDirectory
 
 UNSHARE = ["unshare", "--map-root-user", "--mount"]
 
@@ -31,7 +34,7 @@ pytestmark = pytest.mark.timeout(150)
 
 
 def test_training_goes_on_while_the_disk_is_full(tmp_path: Path) -> None:
-    """Only the last save, with which the run would end, is worth a failure: see the test after this one."""
+    """Also what the small files have no room for is there in the end."""
     trial = subprocess.run(
         [*UNSHARE, "mount", "-t", "tmpfs", "disk", str(tmp_path)], capture_output=True, text=True, check=False
     )
@@ -54,29 +57,41 @@ def test_training_goes_on_while_the_disk_is_full(tmp_path: Path) -> None:
 
 
 def test_one_rank_that_cannot_write_keeps_all_from_saving_and_none_from_training(tmp_path: Path) -> None:
+    """Only the last save, with which the run ends, is worth a failure."""
     write_dataset(tmp_path)
-    preset = small_preset(tmp_path, parallel__data=2, train__steps=100000, train__decay=100000, checkpoint__every=10)
+    preset = small_preset(tmp_path, parallel__data=2, train__steps=100000, train__decay=100000)
+    preset = replace(preset, checkpoint__every=100000)
     attempt = write_attempt(tmp_path, 1, preset)
     with (tmp_path / "log").open("w") as output, start_torchrun(2, "trainer", attempt.path, output=output) as process:
         try:
-            progress_when(attempt, lambda seen: seen.last_checkpoint is not None)
+            progress_when(attempt, lambda seen: seen.step > 0)
+            first = _ask_for_checkpoint(attempt)
             _limit_files(process.pid, rank=1, largest=10_000)
-            failed = progress_when(attempt, lambda seen: seen.not_saved is not None)
+            failed = _ask_for_checkpoint(attempt)
             _limit_files(process.pid, rank=1, largest=resource.RLIM_INFINITY)
-            saved = progress_when(attempt, lambda seen: seen.not_saved is None)
+            second = _ask_for_checkpoint(attempt)
             _limit_files(process.pid, rank=1, largest=10_000)
             attempt.stop_request.touch()
             assert process.wait(60) != 0
         finally:
             process.kill()
     assert failed.not_saved is not None
-    problem = failed.not_saved.problem
-    assert (problem.code, problem.params) == ("checkpoint.not_written", {"reason": "File too large"})
-    assert (saved.last_checkpoint or 0) > failed.not_saved.step
+    assert failed.not_saved.problem.code == "checkpoint.not_written"
+    assert failed.not_saved.problem.params == {"reason": "File too large"}
+    assert first.not_saved is second.not_saved is None
+    assert first.last_checkpoint == failed.last_checkpoint
+    saved = [checkpoint.step for checkpoint in complete_checkpoints(attempt.run.checkpoints)]
+    assert saved == [first.last_checkpoint, second.last_checkpoint]
+    assert not list(attempt.run.checkpoints.glob(".*"))
     for rank in (0, 1):
         assert Problem.from_json(rank_error(attempt, rank)["problem"]).code == "checkpoint.not_written"
-    assert complete_checkpoints(attempt.run.checkpoints)[-1].step >= (saved.last_checkpoint or 0)
-    assert not list(attempt.run.checkpoints.glob(".*"))
+
+
+def _ask_for_checkpoint(attempt: AttemptDirectory) -> Progress:
+    """What the run says when it has answered."""
+    attempt.checkpoint_request.touch()
+    progress_when(attempt, lambda _: not attempt.checkpoint_request.exists())
+    return progress_when(attempt, lambda _: True)
 
 
 def _limit_files(torchrun: int, rank: int, largest: int) -> None:
