@@ -116,7 +116,9 @@ def make_plan(preset: Preset, name: str, machine: Machine) -> Plan:
         problems = contradictions(preset) + _memory_problems(memory, ranks, device, machine)
     shape = shape_of(preset)
     step_flops = sizing.step_flops(shape, preset.train.global_batch, preset.data.mask_probability)
-    seconds = forecast.training_seconds(preset, step_flops, device, machine.cores)
+    names = [gpu.name for gpu in machine.gpus if gpu.uuid in gpus]
+    rate = forecast.cpu_rate(machine.cores) if device == "cpu" else forecast.gpu_rate(names)
+    seconds = forecast.training_seconds(preset, step_flops, rate)
     return Plan(
         name=name,
         preset=preset,

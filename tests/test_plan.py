@@ -93,7 +93,15 @@ def test_the_time_is_guessed_on_a_cpu_and_a_very_long_run_is_a_caution() -> None
     large = make_plan(replace(shipped("bert-340m"), launch__gpus="none", train__micro_batch=1), "x", LAPTOP)
     assert [(caution.code, caution.value) for caution in large.cautions] == [("plan.long", "5 years")]
     assert large.problems == ()
-    assert make_plan(shipped("bert-340m"), "x", BOX).seconds is None
+
+
+def test_the_time_on_gpus_is_guessed_from_their_peak_where_it_is_known() -> None:
+    on_eight = make_plan(shipped("bert-340m"), "x", BOX).seconds
+    on_one = make_plan(shipped("bert-340m"), "x", dataclasses.replace(BOX, gpus=GPUS[:1])).seconds
+    assert on_eight is not None and on_one is not None
+    assert 3600 < on_eight < on_one < 8 * on_eight
+    unknown = tuple(dataclasses.replace(gpu, name="Some GPU") for gpu in GPUS)
+    assert make_plan(shipped("bert-340m"), "x", dataclasses.replace(BOX, gpus=unknown)).seconds is None
 
 
 def test_a_learning_rate_that_nobody_trains_bert_with_is_a_caution() -> None:

@@ -63,8 +63,8 @@ TOPICS: dict[str, tuple[str, str]] = {
     "review": (
         "The last page",
         "Nothing has been started yet. F3 starts what is described here. F6 copies the command, F7 keeps the answers "
-        "as a file, F2 goes back to change them. The time is guessed from the size of the model and the speed of usual "
-        "processors; once it trains, the time left is measured. Page Down shows the rest of the command; RUN_ID in it "
+        "as a file, F2 goes back to change them. The time is guessed from the size of the model and the usual speed of "
+        "its devices; once it trains, the time left is measured. Page Down shows the rest of the command; RUN_ID in it "
         "is the name the training gets when it starts.",
     ),
     "log": (

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from bert_tui.advice.words import describe
-from bert_tui.forecast import CPU_CORE_FLOPS, roughly
+from bert_tui.forecast import CPU_CORE_FLOPS, GPU_SHARE, roughly
 from bert_tui.plan import Plan
 from trainer.spec.sizing import GIB
 
@@ -78,7 +78,8 @@ def _training(plan: Plan) -> str:
 def _time(plan: Plan) -> str:
     if plan.seconds is None:
         return "Not known for these GPUs; shown once it trains."
-    return f"Roughly {roughly(plan.seconds)}, at {SPEED} a core."
+    speed = f"{SPEED} a core" if plan.device == "cpu" else f"{GPU_SHARE:.0%} of what these GPUs can do at most"
+    return f"Roughly {roughly(plan.seconds)}, at {speed}."
 
 
 def _caution(plan: Plan, field: str) -> str:
