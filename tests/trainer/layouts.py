@@ -112,7 +112,8 @@ def trained(folder: Path, ranks: Ranks, dtype: torch.dtype, **values: Any) -> di
 
     learner.optimizer.adamw.register_step_pre_hook(keep_gradients)
     results = [learner.learn(s, b.micro_batches, c).wait() for s, b, c in _batches(folder, preset, ranks, STEPS)]
-    if dtype == torch.float64:  # from a copy, or from the state itself where tensor ranks share it
+    if dtype == torch.float64 and preset.model.layer_order == "megatron":
+        # From a copy, or from the state itself where tensor ranks share it.
         here = folder / "saved" / f"t{ranks.tensor_size}-d{ranks.data_size}"
         share = 0.5 if ranks.tensor_size == 1 else 0.0
         save_checkpoint(learner, Position(STEPS, 8 * STEPS), IDENTITY, here, memory_share=share)
