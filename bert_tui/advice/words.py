@@ -573,6 +573,14 @@ TEXTS: dict[str, Words] = {
     "layout.tensor_heads": Words(
         "Tensor-parallel size {value} does not divide the {heads} attention heads.", "Choose one of {possible}."
     ),
+    "layout.sequence_alone": Words(
+        "Sequence parallel shares the tokens of a row among tensor-parallel GPUs, but the tensor-parallel size is 1.",
+        "Set parallel.sequence to false, or choose a larger tensor-parallel size.",
+    ),
+    "layout.sequence_length": Words(
+        "Sequence parallel cannot cut rows of {value} tokens into {tensor} equal slices.",
+        "Choose a sequence length that is a multiple of {tensor}, or set parallel.sequence to false.",
+    ),
     "layout.batch": Words(
         "A global batch of {value} rows cannot be split into micro batches of {micro} on {data} data-parallel groups.",
         "Choose a global batch that is a multiple of {micro} x {data}.",

@@ -29,6 +29,9 @@ from trainer.spec.run_lock import holder, locked
 CHANGEABLE = (
     "parallel.tensor",
     "parallel.data",
+    "parallel.sequence",
+    "parallel.shard",
+    "parallel.recompute",
     "launch.launcher",
     "launch.image",
     "launch.gpus",

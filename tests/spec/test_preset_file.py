@@ -199,6 +199,10 @@ def test_contradictions_are_told() -> None:
 
     assert codes(model__heads=15) == ["layout.heads_hidden"]
     assert codes(parallel__tensor=3) == ["layout.tensor_heads"]
+    assert codes(parallel__sequence=True) == ["layout.sequence_alone"]
+    assert codes(parallel__sequence=True, parallel__tensor=8) == []
+    assert codes(parallel__sequence=True, parallel__tensor=8, model__sequence_length=500) == ["layout.sequence_length"]
+    assert codes(parallel__shard="full", parallel__data=1) == []
     assert codes(train__global_batch=30) == ["layout.batch"]
     assert codes(train__min_learning_rate=1.0) == ["layout.learning_rates"]
     assert codes(train__warmup=990_000) == ["layout.warmup"]

@@ -182,6 +182,24 @@ class Parallel:
         minimum=1,
         maximum=10**5,
     )
+    sequence: bool = _setting(
+        False,
+        "Whether GPUs that share a layer also share its norms and dropout, each on a slice of the tokens: "
+        "less memory. Needs a tensor-parallel size above 1.",
+        "true",
+    )
+    shard: Literal["none", "full"] = _setting(
+        "none",
+        "'full' splits weights, gradients and optimizer over the data-parallel groups (FSDP2): less memory, "
+        "more traffic. With one group it changes nothing.",
+        "full",
+    )
+    recompute: Literal["none", "selective", "full"] = _setting(
+        "none",
+        "What is computed again for the gradients instead of being kept: 'selective' the core of attention, "
+        "'full' each whole layer.",
+        "selective",
+    )
 
 
 @dataclass(frozen=True)
@@ -299,6 +317,7 @@ def contradictions(preset: Preset) -> list[Problem]:
     """The values that cannot stand together. Fields still open contradict nothing."""
     return [
         *_head_problems(preset),
+        *_sequence_problems(preset),
         *_batch_problems(preset),
         *_rate_problems(preset),
         *_split_problems(preset),
@@ -316,6 +335,17 @@ def _head_problems(preset: Preset) -> list[Problem]:
             Problem("layout.tensor_heads", "parallel.tensor", str(tensor), {"heads": heads, "possible": possible})
         )
     return found
+
+
+def _sequence_problems(preset: Preset) -> list[Problem]:
+    tensor, length = preset.parallel.tensor, preset.model.sequence_length
+    if not preset.parallel.sequence:
+        return []
+    if tensor == 1:
+        return [Problem("layout.sequence_alone", "parallel.sequence", "true")]
+    if length % tensor:
+        return [Problem("layout.sequence_length", "model.sequence_length", str(length), {"tensor": tensor})]
+    return []
 
 
 def _batch_problems(preset: Preset) -> list[Problem]:

@@ -189,6 +189,8 @@ ENGLISH: dict[str, str] = {
     # layout
     "layout.heads_hidden": "{where}: {heads} heads do not divide the hidden size {hidden}",
     "layout.tensor_heads": "{where}: tensor-parallel size {value} does not divide {heads} heads; possible: {possible}",
+    "layout.sequence_alone": "{where}: sequence parallel needs a tensor-parallel size above 1",
+    "layout.sequence_length": "{where}: rows of {value} tokens cannot be cut into {tensor} equal slices",
     "layout.batch": "{where}: global batch {value} is not a multiple of micro batch {micro} x data parallel {data}",
     "layout.learning_rates": "{where}: minimum learning rate {value} is above the learning rate {rate}",
     "layout.warmup": "{where}: warm-up of {value} steps is not shorter than the decay of {decay} steps",
