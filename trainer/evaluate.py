@@ -10,9 +10,10 @@ import numpy as np
 import torch
 import torch.distributed as dist
 from numpy.typing import NDArray
+from torch import Tensor
 
-from trainer.batches import StepBatch, positions_of_rank, read_ahead, read_share
-from trainer.learner import Learner
+from trainer.batches import Counts, StepBatch, positions_of_rank, read_ahead, read_share
+from trainer.learner import Learner, MicroLosses
 from trainer.ranks import Ranks
 from trainer.spec.indexed_dataset import IndexedDataset
 from trainer.spec.preset import Preset
@@ -44,31 +45,31 @@ class ValidationSet:
         wanted = preset.train.eval_steps * preset.train.global_batch
         return cls(reader, min(wanted, reader.rows("validation")), preset.train.micro_batch)
 
-    def share(self, ranks: Ranks) -> Iterator[StepBatch]:
-        """This rank's micro batches, one at a time."""
+    def share(self, ranks: Ranks) -> Iterator[tuple[StepBatch, bool]]:
+        """This rank's micro batches, one at a time, and whether each counts.
+
+        Ranks that have fewer than others are given rows that do not count: sharded ranks gather weights in step.
+        """
         mine = positions_of_rank(
             0, self.rows, micro_batch=self.micro_batch, data_rank=ranks.data_rank, data_size=ranks.data_size
         )
+        rounds = -(-self.rows // (self.micro_batch * ranks.data_size))
+        rows = mine + [range(1)] * (rounds - len(mine))
         pin = ranks.device.type != "cpu"
-        return read_ahead(lambda n: read_share(self.reader, "validation", [mine[n]], pin=pin), range(len(mine)))
+        batches = read_ahead(lambda n: read_share(self.reader, "validation", [rows[n]], pin=pin), range(rounds))
+        return ((batch, number < len(mine)) for number, batch in enumerate(batches))
 
 
-@torch.no_grad()
 def validate(learner: Learner, data: ValidationSet, step: int, unigram_loss: float | None) -> Validation:
     """Losses and accuracies over the validation set, the same on every rank."""
-    learner.model.eval()
     device = learner.ranks.device
     # lm loss, its correct guesses, masked tokens, sop loss, its correct guesses, pairs
     sums = torch.zeros(6, dtype=torch.float64, device=device)
-    for batch in data.share(learner.ranks):
-        losses = learner.losses(batch.micro_batches[0].to(device))
-        sums[0] += losses.words.loss
-        sums[1] += losses.words.correct
-        sums[2] += batch.counts.masked
-        if losses.order is not None and losses.order_correct is not None:
-            sums[3] += losses.order
-            sums[4] += losses.order_correct
-            sums[5] += batch.counts.pairs
+    with learner.evaluation():
+        for batch, counts in data.share(learner.ranks):
+            losses = learner.losses(batch.micro_batches[0].to(device))
+            if counts:
+                sums += _summed(losses, batch.counts)
     dist.all_reduce(sums, group=learner.ranks.data_group)
     lm, lm_correct, masked, sop, sop_correct, pairs = sums.tolist()
     lm_loss = lm / max(masked, 1)
@@ -81,6 +82,15 @@ def validate(learner: Learner, data: ValidationSet, step: int, unigram_loss: flo
         masked_accuracy=lm_correct / max(masked, 1),
         sop_accuracy=sop_correct / pairs if pairs else None,
     )
+
+
+def _summed(losses: MicroLosses, counts: Counts) -> Tensor:
+    """[6], as ``validate`` adds them up."""
+    words = torch.stack([losses.words.loss, losses.words.correct, torch.full_like(losses.words.loss, counts.masked)])
+    order = torch.zeros_like(words)
+    if losses.order is not None and losses.order_correct is not None:
+        order = torch.stack([losses.order, losses.order_correct, torch.full_like(losses.order, counts.pairs)])
+    return torch.cat([words, order])
 
 
 def unigram_loss(dataset: IndexedDataset, split: str, vocabulary: Vocabulary, data: ValidationSet) -> float:

@@ -1,4 +1,4 @@
-"""Gradients after the backward pass: summed over data-parallel ranks, and measured."""
+"""Gradients after the backward pass: completed from what other ranks have found of them, and measured."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ from collections.abc import Iterable, Iterator
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
-from torch.distributed.tensor import DTensor
 
-from trainer.layers import local
+from trainer.model import Bert
+from trainer.parallel import seen_in_slices
+from trainer.placement import is_cut, local
 from trainer.ranks import Ranks
 
 BUCKET_BYTES = 256 << 20
@@ -17,38 +18,62 @@ BUCKET_BYTES = 256 << 20
 
 
 @torch.no_grad()
-def sum_over_data(parameters: Iterable[nn.Parameter], ranks: Ranks) -> None:
-    """Replaces each gradient by its sum over the data-parallel ranks; called once a step, after accumulation."""
+def complete(model: Bert, ranks: Ranks, *, sequence: bool) -> None:
+    """Makes each gradient that of the sum over the global batch; called once a step, after accumulation.
+
+    Args:
+        model: with the gradients.
+        ranks: the grid.
+        sequence: whether tensor ranks held slices of the tokens.
+    """
+    if sequence:
+        _sum(seen_in_slices(model), ranks.tensor_group)
     if ranks.data_size == 1:
         return
-    for bucket in _buckets(_gradients(parameters)):
-        flat = torch.cat([gradient.flatten() for gradient in bucket])
-        dist.all_reduce(flat, group=ranks.data_group)
-        parts = flat.split([gradient.numel() for gradient in bucket])
-        for gradient, part in zip(bucket, parts, strict=True):
-            gradient.copy_(part.view_as(gradient))
+    parameters = list(model.parameters())
+    if _sharded(parameters):  # FSDP2 has made them means over the data-parallel ranks
+        torch._foreach_mul_(_gradients(parameters), ranks.data_size)
+    else:
+        _sum(parameters, ranks.data_group)
 
 
 @torch.no_grad()
 def gradient_norm(parameters: Iterable[nn.Parameter], ranks: Ranks) -> Tensor:
     """Euclidean norm of all gradients, float64, on the device: in float32 it would change with the layout.
 
-    Slices are summed over the tensor ranks, replicated gradients counted once.
+    Parts are summed over the ranks that hold them, replicated gradients counted once.
     """
-    sliced: list[Tensor] = []
-    whole: list[Tensor] = []
-    for parameter in parameters:
-        assert parameter.grad is not None
-        (sliced if _is_sliced(parameter) else whole).append(local(parameter.grad))
-    squares = _sum_of_squares(sliced)
+    parameters = list(parameters)
+    squares = _sum_of_squares([p for p in parameters if is_cut(p, "tensor")])
     dist.all_reduce(squares, group=ranks.tensor_group)
-    return (squares + _sum_of_squares(whole)).sqrt()
+    squares += _sum_of_squares([p for p in parameters if not is_cut(p, "tensor")])
+    if _sharded(parameters):
+        dist.all_reduce(squares, group=ranks.data_group)
+    return squares.sqrt()
 
 
-def _gradients(parameters: Iterable[nn.Parameter]) -> Iterator[Tensor]:
+def _sharded(parameters: list[nn.Parameter]) -> bool:
+    """Over the data-parallel ranks; all of them are, or none."""
+    return is_cut(parameters[0], "data")
+
+
+def _sum(parameters: Iterable[nn.Parameter], group: dist.ProcessGroup) -> None:
+    """Replaces each gradient by its sum over a group."""
+    for bucket in _buckets(_gradients(parameters)):
+        flat = torch.cat([gradient.flatten() for gradient in bucket])
+        dist.all_reduce(flat, group=group)
+        parts = flat.split([gradient.numel() for gradient in bucket])
+        for gradient, part in zip(bucket, parts, strict=True):
+            gradient.copy_(part.view_as(gradient))
+
+
+def _gradients(parameters: Iterable[nn.Parameter]) -> list[Tensor]:
+    """This rank's parts of them."""
+    gradients = []
     for parameter in parameters:
         assert parameter.grad is not None
-        yield local(parameter.grad)
+        gradients.append(local(parameter.grad))
+    return gradients
 
 
 def _buckets(gradients: Iterable[Tensor]) -> Iterator[list[Tensor]]:
@@ -63,10 +88,6 @@ def _buckets(gradients: Iterable[Tensor]) -> Iterator[list[Tensor]]:
     yield bucket
 
 
-def _is_sliced(parameter: nn.Parameter) -> bool:
-    return isinstance(parameter, DTensor) and any(placement.is_shard() for placement in parameter.placements)
-
-
-def _sum_of_squares(gradients: list[Tensor]) -> Tensor:
-    norms = torch._foreach_norm(gradients, 2, dtype=torch.float64)
+def _sum_of_squares(parameters: Iterable[nn.Parameter]) -> Tensor:
+    norms = torch._foreach_norm(_gradients(parameters), 2, dtype=torch.float64)
     return torch.stack(list(norms)).square().sum()

@@ -12,7 +12,7 @@ from torch.distributed.checkpoint.default_planner import DefaultSavePlanner
 from torch.distributed.checkpoint.planner import SavePlan
 
 from trainer.host_memory import free_memory
-from trainer.layers import local
+from trainer.placement import local
 from trainer.ranks import Ranks
 
 

@@ -2,7 +2,8 @@
 
 Under tensor parallelism every parameter is a DTensor. The layers here unwrap it first (one cheap autograd node, its
 gradient comes back as a DTensor), so that the arithmetic is that of plain torch and costs no DTensor dispatch. What
-has to be exchanged between ranks is added by the styles of ``parallel``; in one process nothing is.
+has to be exchanged between ranks is added by the styles of ``parallel``; in one process nothing is. Where ranks hold
+slices of the tokens, [b, s, h] becomes [tokens here, h].
 """
 
 from __future__ import annotations
@@ -12,26 +13,24 @@ from collections.abc import Callable
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.distributed.tensor import DTensor
 
-
-def local(parameter: Tensor) -> Tensor:
-    """This rank's part of a parameter: all of it where it is replicated or no DTensor."""
-    return parameter.to_local() if isinstance(parameter, DTensor) else parameter
+from trainer.placement import local
+from trainer.random_streams import RandomStreams
 
 
 class Linear(nn.Linear):
     """[..., in] -> [..., out]; where ranks hold slices of ``in``, ``reduce`` sums their products before the bias."""
 
+    multiply: Callable[[Tensor, Tensor, Tensor | None], Tensor] = staticmethod(F.linear)
+    """x, weight and bias to x weight' + bias; gathers x first where ranks hold slices of the tokens."""
     reduce: Callable[[Tensor], Tensor] | None = None
 
     def forward(self, x: Tensor) -> Tensor:
         """One matrix product."""
         weight, bias = local(self.weight), local(self.bias)
         if self.reduce is None:
-            return F.linear(x, weight, bias)
-        product: Tensor = self.reduce(F.linear(x, weight))
-        return product + bias
+            return self.multiply(x, weight, bias)
+        return self.reduce(self.multiply(x, weight, None)) + bias
 
 
 class LayerNorm(nn.LayerNorm):
@@ -39,7 +38,25 @@ class LayerNorm(nn.LayerNorm):
 
     def forward(self, x: Tensor) -> Tensor:
         """Norms the last dimension."""
-        return F.layer_norm(x, self.normalized_shape, local(self.weight), local(self.bias), self.eps)
+        weight, bias = _at_least_float32(local(self.weight)), _at_least_float32(local(self.bias))
+        return F.layer_norm(x, self.normalized_shape, weight, bias, self.eps)
+
+
+class Dropout(nn.Dropout):
+    """Drops elements: the same on all tensor ranks, or, where each holds a slice of the tokens, different ones."""
+
+    on_slices = False
+
+    def __init__(self, share: float, streams: RandomStreams) -> None:
+        super().__init__(share)
+        self.streams = streams
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Of any shape."""
+        if not (self.on_slices and self.training and self.p > 0):
+            return super().forward(x)
+        with self.streams.sliced():
+            return super().forward(x)
 
 
 class Table(nn.Module):
@@ -61,8 +78,31 @@ class WordTable(Table):
 
     def forward(self, ids: Tensor) -> Tensor:
         """[b, s] -> [b, s, h]."""
-        table = local(self.weight)  # [rows here, h]
-        row = ids - self.first
-        elsewhere = (row < 0) | (row >= len(table))  # [b, s]
-        vectors = F.embedding(row.masked_fill(elsewhere, 0), table)
-        return vectors.masked_fill(elsewhere.unsqueeze(-1), 0.0)
+        return _rows_here(local(self.weight), ids - self.first)
+
+
+class Choice(nn.Module):
+    """Vectors of some tokens of the micro batch, by their places in it."""
+
+    slice_number = 0
+    reduce: Callable[[Tensor], Tensor] | None = None
+    """Sums over the ranks that hold slices of the tokens: each place is in one of them."""
+
+    def forward(self, hidden: Tensor, places: Tensor) -> Tensor:
+        """[b, s, h] and [n] -> [n, h]."""
+        tokens = hidden.flatten(0, -2)
+        if self.reduce is None:
+            return tokens.index_select(0, places)
+        return self.reduce(_rows_here(tokens, places - self.slice_number * len(tokens)))
+
+
+def _rows_here(table: Tensor, row: Tensor) -> Tensor:
+    """[rows here, h] and numbers of rows [...] -> [..., h]; zeros for rows that are elsewhere."""
+    elsewhere = (row < 0) | (row >= len(table))
+    vectors = F.embedding(row.masked_fill(elsewhere, 0), table)
+    return vectors.masked_fill(elsewhere.unsqueeze(-1), 0.0)
+
+
+def _at_least_float32(parameter: Tensor) -> Tensor:
+    """Sharded layers are gathered in 16 bits, and a CPU norms no 32-bit input with them."""
+    return parameter.to(torch.promote_types(parameter.dtype, torch.float32))

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
@@ -12,7 +13,7 @@ import torch.distributed as dist
 from torch import Tensor
 
 from trainer.batches import Counts, MicroBatch
-from trainer.gradients import gradient_norm, sum_over_data
+from trainer.gradients import complete, gradient_norm
 from trainer.loss import WordLoss, order_loss, word_loss
 from trainer.model import Bert, initialise
 from trainer.optimizer import GuardedOptimizer
@@ -20,6 +21,8 @@ from trainer.parallel import apply_tensor_parallel, vocabulary_slice
 from trainer.precision import choose_precision
 from trainer.random_streams import RandomStreams
 from trainer.ranks import Ranks
+from trainer.recompute import apply_recompute
+from trainer.sharding import apply_sharding, let_go
 from trainer.spec.preset import Preset
 from trainer.spec.sizing import Shape
 
@@ -83,6 +86,7 @@ class Learner:
         train = preset.train
         self.shape = shape
         self.ranks = ranks
+        self._sequence = preset.parallel.sequence
         self.precision = choose_precision(train.precision, ranks.device)
         self._streams = RandomStreams(
             ranks.device, train.seed, data_rank=ranks.data_rank, tensor_rank=ranks.tensor_rank
@@ -92,11 +96,14 @@ class Learner:
         self.optimizer = GuardedOptimizer(self.model, train, ranks.device, fp16=self.precision.name == "fp16")
 
     def _build_model(self, preset: Preset, dtype: torch.dtype) -> Bert:
-        settings = preset.model
+        settings, parallel = preset.model, preset.parallel
         with torch.device("meta"):
             ordered = preset.data.sentence_order
             model = Bert(self.shape, dropout=settings.dropout, sentence_order=ordered, streams=self._streams).to(dtype)
-        apply_tensor_parallel(model, self.ranks.mesh["tensor"])
+        apply_tensor_parallel(model, self.ranks.mesh["tensor"], sequence=parallel.sequence)
+        apply_recompute(model, parallel.recompute, self._streams)
+        if parallel.shard == "full" and self.ranks.data_size > 1:
+            apply_sharding(model, self.ranks.mesh["data"], self.precision)
         model.to_empty(device=self.ranks.device)
         initialise(model, self.shape, std=settings.init_std, seed=preset.train.seed)
         return model
@@ -114,10 +121,9 @@ class Learner:
         for number, micro_batch in enumerate(micro_batches):
             self._streams.begin(step, number)
             sums += self._backward(micro_batch.to(self.ranks.device), counts)
-        parameters = list(self.model.parameters())
-        sum_over_data(parameters, self.ranks)
+        complete(self.model, self.ranks, sequence=self._sequence)
         dist.all_reduce(sums, group=self.ranks.data_group)
-        norm = gradient_norm(parameters, self.ranks)
+        norm = gradient_norm(self.model.parameters(), self.ranks)
         verdict = self.optimizer.update(step, sums.sum(), norm)
         self.optimizer.adamw.zero_grad()
         sop = sums[1] if counts.pairs and self.model.order_head is not None else sums[1] * math.nan
@@ -131,6 +137,14 @@ class Learner:
         order_part = torch.zeros_like(word_part) if losses.order is None else losses.order / max(counts.pairs, 1)
         ((word_part + order_part) * self.optimizer.scale).backward()
         return torch.stack([word_part.detach(), order_part.detach()])
+
+    @contextmanager
+    def evaluation(self) -> Iterator[None]:
+        """Inside, :meth:`losses` drops nothing and keeps nothing for gradients; data-parallel ranks call it alike."""
+        self.model.eval()
+        with torch.no_grad():
+            yield
+        let_go(self.model)
 
     def losses(self, micro_batch: MicroBatch) -> MicroLosses:
         """Forward pass of one micro batch, which must be on the device."""

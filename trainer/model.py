@@ -5,13 +5,13 @@
 block's sum and after the embeddings (arXiv 1810.04805; ``BertForPreTraining``). Both have the same number of norms.
 
 Shapes: b rows, s tokens a row, h hidden, n masked tokens of the batch, p sentence pairs of it, v rows of the word table
-on this rank.
+on this rank. Under sequence parallelism (``parallel``) what is [b, s, h] between blocks is [tokens here, h].
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -19,7 +19,8 @@ from torch import Tensor, nn
 
 from trainer.attention import attend, same_sample
 from trainer.batches import MicroBatch
-from trainer.layers import LayerNorm, Linear, Table, WordTable, local
+from trainer.layers import Choice, Dropout, LayerNorm, Linear, Table, WordTable
+from trainer.placement import local, part_of
 from trainer.random_streams import RandomStreams
 from trainer.spec.preset import LayerOrder
 from trainer.spec.sizing import Shape
@@ -29,8 +30,7 @@ NORM_EPSILON: dict[LayerOrder, float] = {"megatron": 1e-5, "bert": 1e-12}
 Google's BERT."""
 
 
-@dataclass(frozen=True)
-class Outputs:
+class Outputs(NamedTuple):
     """What the heads say."""
 
     word_logits: Tensor
@@ -44,10 +44,11 @@ class Bert(nn.Module):
 
     def __init__(self, shape: Shape, *, dropout: float, sentence_order: bool, streams: RandomStreams) -> None:
         super().__init__()
-        self.embeddings = Embeddings(shape, dropout)
+        self.embeddings = Embeddings(shape, dropout, streams)
         layer = {"megatron": MegatronLayer, "bert": BertLayer}[shape.layer_order]
         self.layers = nn.ModuleList(layer(shape, dropout, streams) for _ in range(shape.layers))
         self.final_norm = _norm(shape) if shape.layer_order == "megatron" else nn.Identity()
+        self.choice = Choice()
         self.word_head = WordHead(shape)
         self.order_head = OrderHead(shape) if sentence_order else None
 
@@ -57,13 +58,13 @@ class Bert(nn.Module):
         hidden = self.embeddings(batch.tokens, batch.positions, batch.types)  # [b, s, h]
         for layer in self.layers:
             hidden = layer(hidden, visible)
-        hidden = self.final_norm(hidden).flatten(0, 1)  # [b*s, h]
+        hidden = self.final_norm(hidden)
         # The output layer is the largest product of a small BERT; only masked tokens need it.
-        masked = hidden.index_select(0, batch.masked_index)  # [n, h]
+        masked = self.choice(hidden, batch.masked_index)  # [n, h]
         word_logits = self.word_head(masked, self.embeddings.words.weight)
         if self.order_head is None:
             return Outputs(word_logits, None)
-        return Outputs(word_logits, self.order_head(hidden.index_select(0, batch.pair_index)))
+        return Outputs(word_logits, self.order_head(self.choice(hidden, batch.pair_index)))
 
 
 def _norm(shape: Shape) -> LayerNorm:
@@ -73,13 +74,13 @@ def _norm(shape: Shape) -> LayerNorm:
 class Embeddings(nn.Module):
     """Words, positions and token types, added; in the order ``bert`` with a norm behind."""
 
-    def __init__(self, shape: Shape, dropout: float) -> None:
+    def __init__(self, shape: Shape, dropout: float, streams: RandomStreams) -> None:
         super().__init__()
         self.words = WordTable(shape.padded_vocab, shape.hidden)
         self.positions = Table(shape.sequence_length, shape.hidden)
         self.types = Table(2, shape.hidden)
         self.norm = _norm(shape) if shape.layer_order == "bert" else nn.Identity()
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout, streams)
 
     def forward(self, tokens: Tensor, positions: Tensor, types: Tensor) -> Tensor:
         """[b, s] each -> [b, s, h]."""
@@ -97,7 +98,7 @@ class Layer(nn.Module):
         self.attention = Attention(shape, dropout, streams)
         self.mlp_norm = _norm(shape)
         self.mlp = Mlp(shape.hidden)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout, streams)
 
 
 class MegatronLayer(Layer):
@@ -128,23 +129,33 @@ class Attention(nn.Module):
         self.head_width = shape.hidden // shape.heads
         # Rows ordered (head, query|key|value, width): a slice of them is a set of whole heads at every tensor size.
         self.query_key_value = Linear(shape.hidden, 3 * shape.hidden)
+        self.core = AttentionCore(dropout, streams)
         self.output = Linear(shape.hidden, shape.hidden)
-        self.dropout = dropout
-        self.streams = streams
 
     def forward(self, hidden: Tensor, visible: Tensor) -> Tensor:
         """[b, s, h] and [b, 1, s, s] -> [b, s, h]."""
-        rows, length = hidden.shape[:2]
+        rows, length = len(visible), visible.shape[-1]
         projected = self.query_key_value(hidden)  # [b, s, 3h/t]
         heads = projected.view(rows, length, -1, 3, self.head_width).transpose(1, 2)  # [b, heads/t, s, 3, d]
-        query, key, value = heads.unbind(3)
-        if self.training and self.dropout > 0:
-            with self.streams.sliced():
-                context = attend(query, key, value, visible, self.dropout)
-        else:
-            context = attend(query, key, value, visible, 0.0)
+        context = self.core(*heads.unbind(3), visible)
         output: Tensor = self.output(context.transpose(1, 2).flatten(2))
         return output
+
+
+class AttentionCore(nn.Module):
+    """What attention does beside its products with weights: the part that selective recomputation repeats."""
+
+    def __init__(self, dropout: float, streams: RandomStreams) -> None:
+        super().__init__()
+        self.dropout = dropout
+        self.streams = streams
+
+    def forward(self, query: Tensor, key: Tensor, value: Tensor, visible: Tensor) -> Tensor:
+        """[b, heads/t, s, d] each and [b, 1, s, s] -> [b, heads/t, s, d]."""
+        if not (self.training and self.dropout > 0):
+            return attend(query, key, value, visible, 0.0)
+        with self.streams.sliced():
+            return attend(query, key, value, visible, self.dropout)
 
 
 class Mlp(nn.Module):
@@ -225,14 +236,4 @@ def initialise(model: Bert, shape: Shape, *, std: float, seed: int) -> None:
             scale = narrow if back_to_hidden else std
             generator = torch.Generator(part.device).manual_seed((seed << 20) + number)
             whole = torch.empty(parameter.shape, dtype=torch.float32, device=part.device)
-            part.copy_(_cut(whole.normal_(0.0, scale, generator=generator), parameter))
-
-
-def _cut(whole: Tensor, parameter: Tensor) -> Tensor:
-    """The part of ``whole`` that ``parameter`` holds on this rank."""
-    for mesh_dimension, placement in enumerate(getattr(parameter, "placements", ())):
-        if placement.is_shard():
-            mesh = parameter.device_mesh  # type: ignore[attr-defined]
-            pieces = whole.chunk(mesh.size(mesh_dimension), placement.dim)
-            whole = pieces[mesh.get_local_rank(mesh_dimension)]
-    return whole
+            part.copy_(part_of(whole.normal_(0.0, scale, generator=generator), parameter))

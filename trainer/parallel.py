@@ -1,47 +1,72 @@
-"""Tensor parallelism: which parameter is cut where, and where ranks exchange what.
+"""Tensor and sequence parallelism: which parameter is cut where, and where ranks exchange what.
 
 The scheme is Megatron-LM's (arXiv 1909.08053): in each block the first product is cut by output features, the second
-by input features, so that one sum forward and one backward make a block. After ``apply_tensor_parallel`` every
-parameter is a DTensor on the tensor dimension of the mesh; ``layers`` computes on the local parts.
+by input features, so that one sum forward and one backward make a block. With sequence parallelism (arXiv 2205.05198)
+the sum leaves each rank a slice of the tokens, for norms, dropout and residuals, and the next product gathers them.
+After ``apply_tensor_parallel`` every parameter is a DTensor on the tensor dimension of the mesh; ``layers`` computes
+on the local parts.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
-import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 from torch.distributed.device_mesh import DeviceMesh
 from torch.distributed.tensor import Shard, distribute_module, distribute_tensor
 from torch.distributed.tensor.parallel import ParallelStyle, parallelize_module
 
-from trainer.layers import Linear, WordTable
+from trainer.exchange import gathered_product, slice_of, sum_backward, sum_forward, sum_to_slices
+from trainer.layers import Choice, Dropout, Linear, WordTable
 from trainer.loss import VocabularySlice
 from trainer.model import Bert
+from trainer.placement import is_cut, run_of
 from trainer.spec.sizing import Shape
 
+Exchange = Callable[[Tensor, dist.ProcessGroup], Tensor]
 
-def apply_tensor_parallel(model: Bert, mesh: DeviceMesh) -> None:
-    """Cuts ``model`` over the one-dimensional ``mesh``, in place. Cheapest while it is on the meta device."""
+
+def apply_tensor_parallel(model: Bert, mesh: DeviceMesh, *, sequence: bool) -> None:
+    """Cuts ``model`` over the one-dimensional ``mesh``, in place. Cheapest while it is on the meta device.
+
+    Args:
+        model: all of it.
+        mesh: the tensor ranks.
+        sequence: whether each of them holds only a slice of the tokens between blocks.
+    """
+    enter = ByOutputFromSlices() if sequence else ByOutput()
+    add_up = sum_to_slices if sequence else sum_forward
     layer_plan: dict[str, ParallelStyle] = {
-        "attention.query_key_value": ByOutput(),
-        "attention.output": ByInput(),
-        "mlp.widen": ByOutput(),
-        "mlp.output": ByInput(),
+        "attention.query_key_value": enter,
+        "attention.output": ByInput(add_up),
+        "mlp.widen": enter,
+        "mlp.output": ByInput(add_up),
     }
-    plan: dict[str, ParallelStyle] = {
-        "embeddings.words": ByVocabulary(),
-        **{f"layers.*.{name}": style for name, style in layer_plan.items()},
-        "word_head.decoder": ByOutput(),
-    }
+    plan: dict[str, ParallelStyle] = {"embeddings.words": ByVocabulary(add_up), "word_head.decoder": ByOutput()}
+    if sequence:
+        layer_plan["dropout"] = plan["embeddings.dropout"] = OwnDropout()
+        plan["embeddings.positions"] = plan["embeddings.types"] = OwnTokens()
+        plan["choice"] = FromSlices()
+    plan |= {f"layers.*.{name}": style for name, style in layer_plan.items()}
     parallelize_module(model, mesh, plan)
     distribute_module(model, mesh)  # every other parameter: whole on each rank
 
 
+def seen_in_slices(model: Bert) -> list[nn.Parameter]:
+    """Parameters that under sequence parallelism meet only a rank's own tokens, so that gradients must be summed.
+
+    They are those between the blocks: whole on every tensor rank, and not in the heads, which all ranks compute alike.
+    """
+    heads = ("word_head.", "order_head.")
+    named = model.named_parameters()
+    return [parameter for name, parameter in named if not name.startswith(heads) and not is_cut(parameter, "tensor")]
+
+
 def vocabulary_slice(shape: Shape, mesh: DeviceMesh) -> VocabularySlice:
     """The rows of the word table on this rank."""
-    first, rows = _slice(shape.padded_vocab, mesh)
+    first, rows = run_of(shape.padded_vocab, mesh)
     used = min(max(shape.vocab_size - first, 0), rows)
     return VocabularySlice(first, used, mesh.get_group() if mesh.size() > 1 else None)
 
@@ -53,31 +78,72 @@ class ByOutput(ParallelStyle):
         return distribute_module(module, device_mesh, _cut_first_dimension, _sum_gradients)
 
 
+class ByOutputFromSlices(ParallelStyle):
+    """Each rank gathers the tokens of all, and computes some of the output features."""
+
+    def _apply(self, module: nn.Module, device_mesh: DeviceMesh) -> nn.Module:
+        assert isinstance(module, Linear)
+        group = device_mesh.get_group()
+        module.multiply = lambda x, weight, bias: gathered_product(x, weight, bias, group)
+        return distribute_module(module, device_mesh, _cut_first_dimension)
+
+
 class ByInput(ParallelStyle):
-    """Each rank multiplies its slice of the input; the products are summed over ranks."""
+    """Each rank multiplies its slice of the input features; the products are added up over ranks."""
+
+    def __init__(self, add_up: Exchange) -> None:
+        super().__init__()
+        self.add_up = add_up
 
     def _apply(self, module: nn.Module, device_mesh: DeviceMesh) -> nn.Module:
         assert isinstance(module, Linear)
         if device_mesh.size() > 1:
             group = device_mesh.get_group()
-            module.reduce = lambda product: _SumForward.apply(product, group)  # type: ignore[no-untyped-call]
+            module.reduce = lambda product: self.add_up(product, group)
         return distribute_module(module, device_mesh, _cut_weight_columns)
 
 
 class ByVocabulary(ParallelStyle):
-    """Each rank looks up the words it holds; the vectors, zero elsewhere, are summed over ranks."""
+    """Each rank looks up the words it holds; the vectors, zero elsewhere, are added up over ranks."""
+
+    def __init__(self, add_up: Exchange) -> None:
+        super().__init__()
+        self.add_up = add_up
 
     def _apply(self, module: nn.Module, device_mesh: DeviceMesh) -> nn.Module:
         assert isinstance(module, WordTable)
-        module.first, _ = _slice(len(module.weight), device_mesh)
-        return distribute_module(module, device_mesh, _cut_first_dimension, output_fn=_sum_output)  # type: ignore[arg-type]
+        module.first, _ = run_of(len(module.weight), device_mesh)
+        return distribute_module(module, device_mesh, _cut_first_dimension, output_fn=self._exchange)  # type: ignore[arg-type]
+
+    def _exchange(self, module: nn.Module, output: Tensor, mesh: DeviceMesh) -> Tensor:
+        return output if mesh.size() == 1 else self.add_up(output, mesh.get_group())
 
 
-def _slice(rows: int, mesh: DeviceMesh) -> tuple[int, int]:
-    """First row and number of rows on this rank; ranks share as ``torch.chunk`` does, the last may get fewer."""
-    each = -(-rows // mesh.size())
-    first = min(each * mesh.get_local_rank(), rows)
-    return first, min(each, rows - first)
+class OwnTokens(ParallelStyle):
+    """Each rank looks up its own tokens only."""
+
+    def _apply(self, module: nn.Module, device_mesh: DeviceMesh) -> nn.Module:
+        return distribute_module(module, device_mesh, input_fn=_own_tokens)
+
+
+class OwnDropout(ParallelStyle):
+    """Each rank drops elements of its own tokens."""
+
+    def _apply(self, module: nn.Module, device_mesh: DeviceMesh) -> nn.Module:
+        assert isinstance(module, Dropout)
+        module.on_slices = True
+        return module
+
+
+class FromSlices(ParallelStyle):
+    """Each rank picks those of the wanted tokens that it holds; added up, all ranks have them all."""
+
+    def _apply(self, module: nn.Module, device_mesh: DeviceMesh) -> nn.Module:
+        assert isinstance(module, Choice)
+        group = device_mesh.get_group()
+        module.slice_number = device_mesh.get_local_rank()
+        module.reduce = lambda vectors: sum_forward(vectors, group)
+        return module
 
 
 def _cut_first_dimension(name: str, module: nn.Module, mesh: DeviceMesh) -> None:
@@ -94,40 +160,9 @@ def _sum_gradients(module: nn.Module, inputs: tuple[Any, ...], mesh: DeviceMesh)
     if mesh.size() == 1:
         return inputs
     first, *others = inputs
-    return (_SumBackward.apply(first, mesh.get_group()), *others)  # type: ignore[no-untyped-call]
+    return (sum_backward(first, mesh.get_group()), *others)
 
 
-def _sum_output(module: nn.Module, output: Tensor, mesh: DeviceMesh) -> Tensor:
-    if mesh.size() == 1:
-        return output
-    summed: Tensor = _SumForward.apply(output, mesh.get_group())  # type: ignore[no-untyped-call]
-    return summed
-
-
-class _SumForward(torch.autograd.Function):
-    """Sums over ranks; the gradient, alike on all of them, passes."""
-
-    @staticmethod
-    def forward(ctx: Any, product: Tensor, group: dist.ProcessGroup) -> Tensor:
-        ctx.mark_dirty(product)
-        dist.all_reduce(product, group=group)
-        return product
-
-    @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
-        return gradients[0], None
-
-
-class _SumBackward(torch.autograd.Function):
-    """Passes the input; sums its gradient over ranks, each of which has a part."""
-
-    @staticmethod
-    def forward(ctx: Any, x: Tensor, group: dist.ProcessGroup) -> Tensor:
-        ctx.group = group
-        return x.view_as(x)
-
-    @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
-        gradient = gradients[0].clone(memory_format=torch.contiguous_format)
-        dist.all_reduce(gradient, group=ctx.group)
-        return gradient, None
+def _own_tokens(module: nn.Module, inputs: tuple[Any, ...], mesh: DeviceMesh) -> Any:
+    (ids,) = inputs
+    return (slice_of(ids, mesh.get_group()),)

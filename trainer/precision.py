@@ -1,4 +1,4 @@
-"""Which number format the matrix products use. Weights, gradients, norms and losses stay in float32."""
+"""Which number format the matrix products use. Weights, their gradients' sums, norms and losses stay in float32."""
 
 from __future__ import annotations
 
@@ -19,10 +19,14 @@ class Precision:
     name: Literal["bf16", "fp16", "fp32"]
     device_type: str
 
+    @property
+    def format(self) -> torch.dtype | None:
+        """The 16-bit format; None where products take what weights have."""
+        return {"fp16": torch.float16, "bf16": torch.bfloat16}.get(self.name)
+
     def autocast(self) -> AbstractContextManager[None]:
         """Inside, matrix products take this format."""
-        kind = torch.float16 if self.name == "fp16" else torch.bfloat16
-        return torch.autocast(self.device_type, kind, enabled=self.name != "fp32")
+        return torch.autocast(self.device_type, self.format, enabled=self.format is not None)
 
 
 def choose_precision(setting: Literal["auto", "bf16", "fp16", "fp32"], device: torch.device) -> Precision:

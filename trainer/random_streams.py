@@ -1,19 +1,20 @@
 """Random numbers for dropout under tensor parallelism.
 
 Activations that every tensor rank holds whole must lose the same elements on each of them, or the replicas drift
-apart; activations of which each rank holds a different slice (attention) must lose different ones. So there are two
-streams: the default generator, equal on the ranks of a tensor group, and a second one for the slices. Both are set
-anew for each micro batch from (seed, step, micro batch, ranks): a resumed run draws what the undisturbed run would
-have drawn, and no generator state needs to be saved.
+apart; activations of which each rank holds a different slice (heads of attention, tokens under sequence parallelism)
+must lose different ones. So there are two streams: the default generator, equal on the ranks of a tensor group, and a
+second one for the slices. Both are set anew for each micro batch from (seed, step, micro batch, ranks): a resumed run
+draws what the undisturbed run would have drawn, and no generator state needs to be saved.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 import numpy as np
 import torch
+from torch import Tensor
 
 
 class RandomStreams:
@@ -43,6 +44,26 @@ class RandomStreams:
         finally:
             self._sliced = self._generators.get_rng_state()
             self._generators.set_rng_state(replicated)
+
+    def repeated(self) -> tuple[AbstractContextManager[None], AbstractContextManager[None]]:
+        """What to surround a computation that begins now with, and what its repetition, which draws the same numbers.
+
+        The form is that of ``context_fn`` of ``torch.utils.checkpoint``.
+        """
+        return nullcontext(), self._set_back(self._generators.get_rng_state(), self._sliced)
+
+    @contextmanager
+    def _set_back(self, replicated: Tensor, sliced: Tensor) -> Iterator[None]:
+        now = self._generators.get_rng_state(), self._sliced
+        self._set(replicated, sliced)
+        try:
+            yield
+        finally:
+            self._set(*now)
+
+    def _set(self, replicated: Tensor, sliced: Tensor) -> None:
+        self._generators.set_rng_state(replicated)
+        self._sliced = sliced
 
     def _derive(self, *place: int) -> int:
         sequence = np.random.SeedSequence((self._seed, self._data_rank, *place))

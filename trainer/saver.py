@@ -30,8 +30,8 @@ from torch.futures import Future
 
 from trainer.checkpoint import CheckpointFacts, Identity, Position, reason_of, saved_state
 from trainer.host_copy import HostCopy, copies_fit, names_to_write
-from trainer.layers import local
 from trainer.learner import Learner
+from trainer.placement import local
 from trainer.spec.checkpoint_folder import (
     METADATA,
     PARTIAL,

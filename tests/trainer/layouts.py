@@ -1,6 +1,6 @@
-"""Started by torchrun: trains a few steps at every layout its ranks allow, and writes what came out.
+"""Started by torchrun: trains a few steps at every layout of its number of ranks, and writes what came out.
 
-``python -m tests.trainer.layouts FOLDER`` leaves for each layout ``FOLDER/tT-dD-KIND.pt``, and in
+``python -m tests.trainer.layouts FOLDER`` leaves for each layout ``FOLDER/LAYOUT-KIND.pt``, and in
 ``FOLDER/N-facts.json`` what the ranks say of each other.
 """
 
@@ -9,9 +9,9 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterator
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 import torch.distributed as dist
@@ -26,10 +26,11 @@ from trainer.__main__ import end
 from trainer.batches import Counts, StepBatch, positions_of_rank, read_share
 from trainer.checkpoint import Identity, Position, load, saved_state
 from trainer.evaluate import ValidationSet, validate
-from trainer.layers import local
+from trainer.exchange import gathered_product, sum_to_slices
 from trainer.learner import Learner
 from trainer.loss import word_loss
 from trainer.parallel import vocabulary_slice
+from trainer.placement import is_cut, local
 from trainer.random_streams import RandomStreams
 from trainer.ranks import Ranks, joined
 from trainer.spec.checkpoint_folder import complete_checkpoints
@@ -47,47 +48,99 @@ KINDS = (
 )
 
 
+@dataclass(frozen=True)
+class Layout:
+    """A [parallel] section."""
+
+    tensor: int
+    data: int
+    sequence: bool = False
+    shard: Literal["none", "full"] = "none"
+    recompute: Literal["none", "selective", "full"] = "none"
+
+    @property
+    def ranks(self) -> int:
+        return self.tensor * self.data
+
+    @property
+    def name(self) -> str:
+        words = [f"t{self.tensor}-d{self.data}", "sequence" * self.sequence, "shard" * (self.shard == "full")]
+        return "-".join(word for word in words if word)
+
+
+ONE = Layout(1, 1)
+LAYOUTS = [
+    Layout(2, 1),
+    Layout(1, 2),
+    Layout(2, 1, sequence=True),
+    Layout(1, 2, shard="full"),
+    Layout(4, 1),
+    Layout(2, 2),
+    Layout(1, 4),
+    Layout(4, 1, sequence=True),
+    Layout(1, 4, shard="full"),
+    Layout(2, 2, shard="full"),
+    Layout(2, 2, sequence=True),
+    Layout(2, 2, sequence=True, shard="full"),
+]
+
+
+@dataclass(frozen=True)
+class Grid(Ranks):
+    """The ranks, at one layout."""
+
+    layout: Layout
+
+
 def main(folder: Path) -> None:
     """Everything that this number of ranks can show."""
     facts: dict[str, Any] = {}
     with joined("cpu", 1) as ranks:
         size = dist.get_world_size()
-        for tensor in (t for t in (1, 2, 4) if size % t == 0):
-            grid = _grid(ranks, tensor)
-            name = f"t{tensor}-d{size // tensor}"
+        grids = [_grid(ranks, layout) for layout in (ONE, *LAYOUTS) if layout.ranks == size]
+        before = [layout.name for layout in (ONE, *LAYOUTS) if layout.ranks < size or layout is ONE][-1]
+        for grid in grids:
+            name = grid.layout.name
             for kind, dtype, order in KINDS:
-                result = trained(folder, grid, dtype, model__layer_order=order)
-                _save(result, folder / f"{name}-{kind}.pt", grid)
+                _save(trained(folder, grid, dtype, model__layer_order=order), folder / f"{name}-{kind}.pt", grid)
             facts[name] = {
+                "bf16": half_precision(folder, grid),
                 "word loss": word_loss_error(grid),
+                "old names": old_names_agree(grid),
                 "streams": stream_numbers(grid),
+                "dropped": dropped(folder, grid),
                 "replicas": replicas_differ(folder, grid),
+                "recompute": recompute_differs(folder, grid),
                 "not finite": not_finite(folder, grid),
                 "begun": begun(folder, grid),
                 "plain parameters": plain_parameters(folder, grid),
+                "held": held(folder, grid),
                 "validated rows": validated_rows(grid),
-                "checkpoints": resharded(folder, grid),
+                "checkpoints": resharded(folder, grid, before),
                 "validation": validation(folder, grid),
             }
+            before = name
         if size == 1:
-            facts["micro batches"] = accumulated(folder, ranks)
-            facts["overfit"] = overfit(folder, ranks)
+            facts["micro batches"] = accumulated(folder, grids[0])
+            facts["overfit"] = overfit(folder, grids[0])
+            facts["kept"] = kept(folder, grids[0])
         if ranks.rank == 0:
             (folder / f"{size}-facts.json").write_text(json.dumps(facts))
         dist.barrier(ranks.host_group)
 
 
-def _grid(ranks: Ranks, tensor: int) -> Ranks:
-    shape = (dist.get_world_size() // tensor, tensor)
-    return replace(ranks, mesh=init_device_mesh("cpu", shape, mesh_dim_names=("data", "tensor")))
+def _grid(ranks: Ranks, layout: Layout) -> Grid:
+    mesh = init_device_mesh("cpu", (layout.data, layout.tensor), mesh_dim_names=("data", "tensor"))
+    return Grid(ranks.device, mesh, ranks.host_group, ranks.saving_group, layout)
 
 
-def _learner(folder: Path, ranks: Ranks, dtype: torch.dtype = torch.float32, **values: Any) -> tuple[Learner, Preset]:
-    preset = small_preset(folder, **{"train__clip": 0.5, **values})
+def _learner(folder: Path, ranks: Grid, dtype: torch.dtype = torch.float32, **values: Any) -> tuple[Learner, Preset]:
+    parallel = {f"parallel__{name}": value for name, value in asdict(ranks.layout).items()}
+    preset = small_preset(folder, **{"train__clip": 0.5, **parallel, **values})
     return Learner(shape_of(preset.model), preset, ranks, dtype=dtype), preset
 
 
-def _batches(folder: Path, preset: Preset, ranks: Ranks, steps: int) -> Iterator[tuple[int, StepBatch, Counts]]:
+def _batches(folder: Path, preset: Preset, ranks: Grid, steps: int) -> Iterator[tuple[int, StepBatch, Counts]]:
     """(step, this rank's share, counts of the global batch)."""
     reader, train = open_reader(folder, preset), preset.train
     assert isinstance(train.micro_batch, int)
@@ -101,7 +154,7 @@ def _batches(folder: Path, preset: Preset, ranks: Ranks, steps: int) -> Iterator
         yield step, read_share(reader, "train", mine, pin=False), whole.counts
 
 
-def trained(folder: Path, ranks: Ranks, dtype: torch.dtype, **values: Any) -> dict[str, Any]:
+def trained(folder: Path, ranks: Grid, dtype: torch.dtype, **values: Any) -> dict[str, Any]:
     """Losses and norms of a few clipped steps, the first gradients, the last weights."""
     learner, preset = _learner(folder, ranks, dtype, **values)
     gradients: dict[str, Tensor] = {}
@@ -114,7 +167,7 @@ def trained(folder: Path, ranks: Ranks, dtype: torch.dtype, **values: Any) -> di
     results = [learner.learn(s, b.micro_batches, c).wait() for s, b, c in _batches(folder, preset, ranks, STEPS)]
     if dtype == torch.float64 and preset.model.layer_order == "megatron":
         # From a copy, or from the state itself where tensor ranks share it.
-        here = folder / "saved" / f"t{ranks.tensor_size}-d{ranks.data_size}"
+        here = folder / "saved" / ranks.layout.name
         share = 0.5 if ranks.tensor_size == 1 else 0.0
         save_checkpoint(learner, Position(STEPS, 8 * STEPS), IDENTITY, here, memory_share=share)
     return {
@@ -127,16 +180,15 @@ def trained(folder: Path, ranks: Ranks, dtype: torch.dtype, **values: Any) -> di
     }
 
 
-def resharded(folder: Path, ranks: Ranks) -> dict[str, list[str]]:
+def resharded(folder: Path, ranks: Grid, before: str) -> dict[str, list[str]]:
     """By the layout at which a checkpoint was saved in fp64: what is not the same to the bit when it is read at this
-    one; under "fp32" the same for this layout's own checkpoint, read as fp32."""
-    own = f"t{ranks.tensor_size}-d{ranks.data_size}"
-    saved = sorted(found.name for found in (folder / "saved").iterdir())
-    wrong = {name: _changed(folder, ranks, name, torch.float64) for name in saved}
+    one, ``before`` among them; under "fp32" the same for this layout's own checkpoint, read as fp32."""
+    own = ranks.layout.name
+    wrong = {name: _changed(folder, ranks, name, torch.float64) for name in (ONE.name, before, own)}
     return wrong | {"fp32": _changed(folder, ranks, own, torch.float32)}
 
 
-def _changed(folder: Path, ranks: Ranks, saved: str, dtype: torch.dtype) -> list[str]:
+def _changed(folder: Path, ranks: Grid, saved: str, dtype: torch.dtype) -> list[str]:
     learner, _ = _learner(folder, ranks, dtype)
     (checkpoint,) = complete_checkpoints(folder / "saved" / saved)
     assert load(learner, checkpoint, IDENTITY) == Position(STEPS, 8 * STEPS)
@@ -168,6 +220,19 @@ def word_loss_error(ranks: Ranks) -> list[float]:
     ]
 
 
+def old_names_agree(ranks: Ranks) -> bool:
+    """Whether torch's collectives do under their names before 2.13 what the trainer's do."""
+    group, size = ranks.tensor_group, ranks.tensor_size
+    mine = torch.rand(3, 5, generator=torch.Generator().manual_seed(ranks.tensor_rank), dtype=torch.float64)
+    gathered = torch.empty(3 * size, 5, dtype=torch.float64)
+    dist.all_gather_into_tensor(gathered, mine, group=group)
+    scattered = torch.empty_like(mine)
+    dist.reduce_scatter_tensor(scattered, gathered.clone(), group=group)
+    slices = sum_to_slices(gathered.clone(), group)
+    product = gathered_product(mine, torch.eye(5, dtype=torch.float64), None, group)
+    return torch.equal(slices, scattered) and torch.equal(product, gathered)
+
+
 def stream_numbers(ranks: Ranks) -> list[list[float]]:
     """A number from each rank's two streams."""
     streams = RandomStreams(ranks.device, 5, data_rank=ranks.data_rank, tensor_rank=ranks.tensor_rank)
@@ -178,29 +243,65 @@ def stream_numbers(ranks: Ranks) -> list[list[float]]:
     return _gather([before, inside, torch.rand(1).item()])
 
 
-def replicas_differ(folder: Path, ranks: Ranks) -> float:
-    """Largest difference, after steps with dropout, between ranks in what they should hold alike."""
+def half_precision(folder: Path, ranks: Grid) -> list[float]:
+    """The losses of a few steps in bf16."""
+    learner, preset = _learner(folder, ranks, train__precision="bf16")
+    return [learner.learn(s, b.micro_batches, c).wait().lm_loss for s, b, c in _batches(folder, preset, ranks, 2)]
+
+
+def dropped(folder: Path, ranks: Grid) -> list[list[int]]:
+    """Which of 64 elements each rank drops between blocks."""
+    learner, preset = _learner(folder, ranks, model__dropout=0.5)
+    for step, batch, counts in _batches(folder, preset, ranks, 1):
+        learner.learn(step, batch.micro_batches, counts)
+    places = learner.model.get_submodule("layers.0.dropout")(torch.ones(64)) == 0
+    return _gather(places.nonzero().flatten().tolist())
+
+
+def replicas_differ(folder: Path, ranks: Grid) -> float:
+    """Largest difference of a parameter, after steps with dropout, between ranks in what they should hold alike."""
     learner, preset = _learner(folder, ranks, model__dropout=0.1)
-    for step, batch, counts in _batches(folder, preset, ranks, 6):
+    for step, batch, counts in _batches(folder, preset, ranks, 4):
         learner.learn(step, batch.micro_batches, counts)
     worst = 0.0
     for parameter in learner.model.parameters():
-        assert isinstance(parameter, DTensor)
-        sliced = any(placement.is_shard() for placement in parameter.placements)
-        for group in [ranks.data_group] if sliced else [ranks.data_group, ranks.tensor_group]:
+        for dimension in ("data", "tensor"):
+            if is_cut(parameter, dimension):
+                continue
+            group = ranks.mesh.get_group(dimension)
             low, high = local(parameter.detach()).clone(), local(parameter.detach()).clone()
             dist.all_reduce(low, dist.ReduceOp.MIN, group=group)
             dist.all_reduce(high, dist.ReduceOp.MAX, group=group)
-            worst = max(worst, float((high - low).max()))
+            worst = max(worst, float((high - low).sum()))
     return worst
 
 
-def not_finite(folder: Path, ranks: Ranks) -> list[Any]:
-    """One rank's gradient turns NaN once: (skipped, bad in a row, weights changed) of that step and the next."""
+def recompute_differs(folder: Path, ranks: Grid) -> list[str]:
+    """What recomputation changes, to the bit, in losses and weights of a step with dropout."""
+    results = {}
+    for what in ("none", "selective", "full"):
+        learner, preset = _learner(folder, ranks, model__dropout=0.1, parallel__recompute=what)
+        steps = [learner.learn(s, b.micro_batches, c).wait() for s, b, c in _batches(folder, preset, ranks, 1)]
+        weights = [local(parameter).detach().clone() for parameter in learner.model.parameters()]
+        results[what] = weights, [(step.lm_loss, step.sop_loss, step.grad_norm) for step in steps]
+    plain, losses = results["none"]
+    return [
+        what
+        for what, (weights, others) in results.items()
+        if others != losses or not all(torch.equal(a, b) for a, b in zip(weights, plain, strict=True))
+    ]
+
+
+def not_finite(folder: Path, ranks: Grid) -> list[Any]:
+    """One rank's gradients turn NaN once: (skipped, bad in a row, weights changed) of that step and the next."""
     learner, preset = _learner(folder, ranks)
-    parameter = learner.model.get_parameter("layers.0.mlp.widen.weight")
     last_rank = ranks.rank == dist.get_world_size() - 1
-    hook = parameter.register_hook(lambda gradient: gradient * (float("nan") if last_rank else 1.0))
+    factor = float("nan") if last_rank else 1.0
+
+    def spoil(module: Any, inputs: Any, output: Tensor) -> None:
+        output.register_hook(lambda gradient: gradient * factor)
+
+    hook = learner.model.get_submodule("layers.0.mlp").register_forward_hook(spoil)
     seen: list[Any] = []
     for step, batch, counts in _batches(folder, preset, ranks, 2):
         before = [_whole(p) for p in learner.model.parameters()]
@@ -211,7 +312,7 @@ def not_finite(folder: Path, ranks: Ranks) -> list[Any]:
     return _gather(seen)
 
 
-def begun(folder: Path, ranks: Ranks) -> bool:
+def begun(folder: Path, ranks: Grid) -> bool:
     """Whether the weights that one process wrote arrive whole, to the bit, in a model of other first weights."""
     learner, _ = _learner(folder, ranks, train__seed=2)
     expected = torch.load(folder / "t1-d1-fp32.pt")["weights"]
@@ -222,10 +323,17 @@ def begun(folder: Path, ranks: Ranks) -> bool:
     return all(torch.equal(_whole(parameter), expected[name]) for name, parameter in learner.model.named_parameters())
 
 
-def plain_parameters(folder: Path, ranks: Ranks) -> int:
+def plain_parameters(folder: Path, ranks: Grid) -> int:
     """Parameters that are no DTensor."""
     learner, _ = _learner(folder, ranks)
     return sum(not isinstance(parameter, DTensor) for parameter in learner.model.parameters())
+
+
+def held(folder: Path, ranks: Grid) -> list[float]:
+    """The share of the model that each rank holds."""
+    learner, _ = _learner(folder, ranks)
+    parameters = list(learner.model.parameters())
+    return _gather(sum(local(p).numel() for p in parameters) / sum(p.numel() for p in parameters))
 
 
 def validated_rows(ranks: Ranks) -> list[int]:
@@ -235,16 +343,18 @@ def validated_rows(ranks: Ranks) -> list[int]:
     return sorted(row for number, part in enumerate(rows) if number % ranks.tensor_size == 0 for row in part)
 
 
-def validation(folder: Path, ranks: Ranks) -> list[Any]:
-    """What each rank has of a validation in float64, after a step; four ranks have one micro batch too few."""
+def validation(folder: Path, ranks: Grid) -> list[Any]:
+    """What each rank has of a validation in float64, after two steps with one after each; four ranks have one micro
+    batch too few."""
     learner, preset = _learner(folder, ranks, torch.float64)
-    for step, batch, counts in _batches(folder, preset, ranks, 1):
-        learner.learn(step, batch.micro_batches, counts)
     rows = ValidationSet(open_reader(folder, preset), rows=7, micro_batch=3)
-    return _gather(asdict(validate(learner, rows, 1, None)))
+    for step, batch, counts in _batches(folder, preset, ranks, 2):
+        learner.learn(step, batch.micro_batches, counts)
+        found = validate(learner, rows, step, None)
+    return _gather(asdict(found))
 
 
-def accumulated(folder: Path, ranks: Ranks) -> list[float]:
+def accumulated(folder: Path, ranks: Grid) -> list[float]:
     """Norm of the gradients of one batch in micro batches of 8, 2 and 1 rows."""
     norms = []
     for micro_batch in (8, 2, 1):
@@ -254,7 +364,25 @@ def accumulated(folder: Path, ranks: Ranks) -> list[float]:
     return norms
 
 
-def overfit(folder: Path, ranks: Ranks) -> list[float]:
+def kept(folder: Path, ranks: Grid) -> list[int]:
+    """Bytes that a forward pass keeps for the backward pass when nothing, attention's core or all is recomputed."""
+    sizes = []
+    for what in ("none", "selective", "full"):
+        learner, preset = _learner(folder, ranks, model__dropout=0.1, parallel__recompute=what)
+        ((_, batch, _),) = _batches(folder, preset, ranks, 1)
+        storages: dict[int, int] = {}
+
+        def keep(tensor: Tensor, storages: dict[int, int] = storages) -> Tensor:
+            storages[tensor.untyped_storage().data_ptr()] = tensor.untyped_storage().nbytes()
+            return tensor
+
+        with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+            learner.losses(batch.micro_batches[0])
+        sizes.append(sum(storages.values()))
+    return sizes
+
+
+def overfit(folder: Path, ranks: Grid) -> list[float]:
     """The masked-language-model loss on one batch, before and after 150 steps on it."""
     learner, preset = _learner(folder, ranks, train__steps=1000, train__decay=1000, train__learning_rate=5e-3)
     ((_, batch, counts),) = _batches(folder, preset, ranks, 1)

@@ -6,6 +6,7 @@ import os
 import shutil
 import statistics
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
@@ -51,9 +52,12 @@ def _tags() -> set[str]:
     return {tag for name, tag in vars(scalar_tags).items() if name.isupper() and name != "PRESET_TEXT"}
 
 
-@pytest.mark.parametrize("tensor", [1, 2])
-def test_a_resumed_run_repeats_the_undisturbed_one_to_the_bit(folder: Path, tensor: int) -> None:
-    preset = small_preset(folder, parallel__tensor=tensor, model__dropout=0.1)
+SLICED = {"parallel__tensor": 2, "parallel__sequence": True, "parallel__recompute": "selective"}
+
+
+@pytest.mark.parametrize("parallel", [{}, SLICED], ids=["one process", "sequence parallel"])
+def test_a_resumed_run_repeats_the_undisturbed_one_to_the_bit(folder: Path, parallel: dict[str, Any]) -> None:
+    preset = small_preset(folder, model__dropout=0.1, **parallel)
     attempt = _trained(folder, 1, preset)
     written = len(metrics(attempt.run))
     undisturbed = _losses(attempt, 7, 12)
@@ -70,11 +74,11 @@ def test_a_resumed_run_repeats_the_undisturbed_one_to_the_bit(folder: Path, tens
 
 
 def test_a_run_goes_on_at_another_layout_and_micro_batch_with_the_same_samples(folder: Path) -> None:
-    two = small_preset(folder, parallel__tensor=2)
+    two = small_preset(folder, parallel__data=2, parallel__shard="full")
     attempt = _trained(folder, 1, two)
     undisturbed = _losses(attempt, 7, 12)
     shutil.rmtree(complete_checkpoints(attempt.run.checkpoints)[-1].path)
-    _trained(folder, 2, replace(two, parallel__tensor=1, train__micro_batch=4))
+    _trained(folder, 2, replace(two, parallel__data=1, train__micro_batch=4))
     resumed = _losses(attempt, 7, 12)
     for old, new in zip(undisturbed, resumed, strict=True):
         assert new == pytest.approx(old, rel=1e-4, abs=2e-6)
