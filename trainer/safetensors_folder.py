@@ -63,15 +63,17 @@ class TensorFiles:
             name for name in self.names if name not in wanted and name not in TIED and not NO_PARAMETERS.match(name)
         ]
         if missing or unknown:
-            raise ConversionError(*self._named("missing", missing), *self._named("unknown", unknown))
+            raise ConversionError(
+                *self._named("convert.tensor_missing", missing), *self._named("convert.tensor_unknown", unknown)
+            )
         problems = [_misfit(name, self.names[name], tuple(shape), name in cut) for name, shape in wanted.items()]
         if found := [problem for problem in problems if problem is not None]:
             raise ConversionError(*found[:NAMED])
         self._require_tied()
 
-    def _named(self, kind: str, names: list[str]) -> list[Problem]:
+    def _named(self, code: str, names: list[str]) -> list[Problem]:
         facts = {"count": len(names)}
-        return [Problem(f"convert.tensor_{kind}", str(self.folder), name, facts) for name in names[:NAMED]]
+        return [Problem(code, str(self.folder), name, facts) for name in names[:NAMED]]
 
     def _require_tied(self) -> None:
         for second, first in TIED.items():

@@ -325,11 +325,11 @@ TEXTS: dict[str, Words] = {
     # weights to begin with
     "weights.absent": Words(
         "There are no weights in {where}: it has no file {value}.",
-        "Give train.init_from a checkpoint (RUN/checkpoints/step-...), or a folder made by 'bert-tui import'.",
+        "Give train.init_from a checkpoint (RUN/checkpoints/step-...), or a folder made with {program} import.",
     ),
     "weights.unreadable": Words(
         "The weights in {where} cannot be read: {reason}.",
-        "Take another checkpoint, or make the folder anew with 'bert-tui import'.",
+        "Take another checkpoint, or make the folder anew with {program} import.",
     ),
     "weights.other_model": Words(
         "The weights in {where} are of another model: {field} is {value} there and {present} here.",
@@ -354,7 +354,7 @@ TEXTS: dict[str, Words] = {
     # Hugging Face folders
     "convert.package": Words(
         "Converting weights needs the package {value}, and this program's Python does not have it.",
-        "Type: pip install '.[local]'.",
+        "Type: {python} -m pip install {value}",
     ),
     "convert.crashed": Words(
         "The conversion failed (status {value}): {reason}.",
