@@ -6,7 +6,6 @@ Inside a checkpoint a tensor's name begins with ``model.``; here names are those
 from __future__ import annotations
 
 import json
-import os
 import pickle
 import warnings
 from collections.abc import Mapping
@@ -21,6 +20,7 @@ from torch.distributed.checkpoint.metadata import TensorStorageMetadata
 from torch.distributed.checkpoint.state_dict_loader import load as load_state
 from torch.distributed.checkpoint.state_dict_saver import save as save_state
 
+from trainer.checkpoint import reason_of
 from trainer.spec.checkpoint_folder import PROGRESS
 from trainer.spec.problem import Problem, WeightsError
 from trainer.spec.run_directory import write_whole
@@ -49,7 +49,7 @@ def load_weights(parameters: Mapping[str, Tensor], folder: Path, group: dist.Pro
             warnings.filterwarnings("ignore", message="torch.distributed is disabled")  # as is meant without a group
             load_state(_prefixed(parameters), storage_reader=reader, process_group=group)
     except UNREADABLE as error:
-        raise WeightsError(Problem("weights.unreadable", str(folder), "", {"reason": _reason(error)})) from error
+        raise WeightsError(Problem("weights.unreadable", str(folder), "", {"reason": reason_of(error)})) from error
 
 
 def save_weights(parameters: Mapping[str, Tensor], about: SavedWeights) -> None:
@@ -64,7 +64,7 @@ def save_weights(parameters: Mapping[str, Tensor], about: SavedWeights) -> None:
             warnings.filterwarnings("ignore", message="torch.distributed is disabled")
             save_state(_prefixed(parameters), storage_writer=writer)
     except CheckpointException as error:
-        raise OSError(_reason(error)) from error
+        raise OSError(reason_of(error)) from error
     facts = facts_to_save(about.shape, sentence_order=about.sentence_order, vocab_sha256=about.vocab_sha256)
     write_whole(about.path / PROGRESS, json.dumps(facts, indent=1))
 
@@ -89,12 +89,3 @@ def _require_tensors(parameters: Mapping[str, Tensor], saved: Mapping[str, torch
             problems.append(Problem("weights.tensor_shape", str(folder), name, facts))
     if problems:
         raise WeightsError(*problems)
-
-
-def _reason(error: BaseException) -> str:
-    """One line; of the failures that ranks told each other, the first."""
-    if isinstance(error, CheckpointException) and error.failures:
-        error = next(iter(error.failures.values()))[0]
-    if isinstance(error, OSError) and error.errno:
-        return os.strerror(error.errno)
-    return (str(error) or type(error).__name__).splitlines()[0]
