@@ -6,17 +6,17 @@ import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-from bert_tui import forecast
+from bert_tui import fit, forecast
+from bert_tui.fit import Device, Room, shape_of
 from bert_tui.machine import Machine
-from bert_tui.vocabulary_size import vocabulary_size
+from bert_tui.paths import expand_path
 from trainer.spec import preset_file, sizing
+from trainer.spec.memory import Memory
 from trainer.spec.preset import Preset, contradictions, get, missing, replace
 from trainer.spec.problem import PresetError, Problem
-from trainer.spec.sizing import GIB, Memory, Shape
-
-Device = Literal["cpu", "cuda"]
+from trainer.spec.sizing import GIB, Shape
 
 VARIABLES = {
     "checkpoint.path": "CHECKPOINT_PATH",
@@ -26,10 +26,9 @@ VARIABLES = {
 }
 """The four variables of Megatron-LM's examples/bert, by the field each of them fills."""
 
+UNITS = {"cuda": "GPU", "cpu": "process"}
 GPU_THREADS = 8
 """More CPU threads than this help no rank that trains on a GPU."""
-LARGEST_MICRO_BATCH = 64
-"""Where "auto" ends: larger micro batches make no GPU faster."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +53,9 @@ class Plan:
     memory: Memory
     """Of one rank."""
     step_flops: float
+    """What the model needs."""
+    recompute_flops: float
+    """What the layout does on top, to save memory."""
     seconds: float | None
     """A rough guess of how long all steps take; None where nothing is known of the devices' speed."""
     problems: tuple[Problem, ...]
@@ -74,6 +76,7 @@ class Plan:
             "parameters": self.parameters,
             "memory_bytes": {**asdict(self.memory), "total": self.memory.total},
             "step_flops": self.step_flops,
+            "recompute_flops": self.recompute_flops,
             "seconds": self.seconds,
             "problems": [problem.as_json() for problem in self.problems],
             "cautions": [caution.as_json() for caution in self.cautions],
@@ -104,65 +107,40 @@ def make_plan(preset: Preset, name: str, machine: Machine) -> Plan:
     preset = _with_absolute_paths(preset)
     problems = contradictions(preset)
     device, gpus, gpu_problems = _choose_gpus(preset, machine)
-    data = _data_parallel(preset, device, len(gpus))
+    there = fit.room(preset, machine)
+    data = fit.data_parallel(preset, there)
     ranks = preset.parallel.tensor * data
     if device == "cuda" and gpus and ranks != len(gpus):
         facts = {"devices": len(gpus)}
         gpu_problems.append(Problem("layout.devices", "parallel.tensor", str(ranks), facts))
-    micro_batch = _micro_batch(preset, data, ranks, device, machine)
-    preset = replace(preset, parallel__data=data, train__micro_batch=micro_batch)
-    memory = memory_of(preset, device, micro_batch)
+    micro_batch = fit.largest_micro_batch(preset, data, there)
+    resolved = replace(preset, parallel__data=data, train__micro_batch=micro_batch)
+    memory = fit.memory_of(resolved, device, data, micro_batch)
     if not problems:
-        problems = contradictions(preset) + _memory_problems(memory, ranks, device, machine)
-    shape = shape_of(preset)
-    step_flops = sizing.step_flops(shape, preset.train.global_batch, preset.data.mask_probability)
+        problems = contradictions(resolved) or _memory_problems(preset, memory, ranks, there)
+    shape, rows = shape_of(resolved), preset.train.global_batch
+    step_flops = sizing.step_flops(shape, rows, preset.data.mask_probability)
+    recompute_flops = sizing.recompute_flops(shape, rows, preset.parallel.recompute)
     names = [gpu.name for gpu in machine.gpus if gpu.uuid in gpus]
     rate = forecast.cpu_rate(machine.cores) if device == "cpu" else forecast.gpu_rate(names)
-    seconds = forecast.training_seconds(preset, step_flops, rate)
+    seconds = forecast.training_seconds(resolved, step_flops + recompute_flops, rate)
     return Plan(
         name=name,
-        preset=preset,
+        preset=resolved,
         device=device,
         gpus=gpus,
         ranks=ranks,
         threads=_threads(machine.cores, ranks, device),
-        accumulation=max(1, preset.train.global_batch // (micro_batch * data)),
+        accumulation=fit.accumulation(resolved, data, micro_batch),
         shape=shape,
         parameters=sizing.parameter_count(shape),
         memory=memory,
         step_flops=step_flops,
+        recompute_flops=recompute_flops,
         seconds=seconds,
         problems=(*problems, *gpu_problems),
         cautions=forecast.cautions(preset, seconds),
     )
-
-
-def memory_of(preset: Preset, device: Device, micro_batch: int) -> Memory:
-    """What one rank of a preset needs at a micro batch."""
-    precision = preset.train.precision
-    if precision == "auto":
-        precision = "bf16" if device == "cuda" else "fp32"
-    return sizing.memory_per_rank(
-        shape_of(preset),
-        tensor=preset.parallel.tensor,
-        micro_batch=micro_batch,
-        precision=precision,
-        device=device,
-    )
-
-
-def shape_of(preset: Preset) -> Shape:
-    """The shape of a preset's model, with BERT's vocabulary where its own is not known yet."""
-    return sizing.shape_of(preset.model, known_vocabulary(preset))
-
-
-def known_vocabulary(preset: Preset) -> int | None:
-    """The entries of a preset's vocabulary; None as long as no file that can be read is named."""
-    if preset.model.vocab_size:
-        return preset.model.vocab_size
-    if preset.data.source == "sample":
-        return sizing.SAMPLE_VOCAB
-    return vocabulary_size(expand_path(preset.data.vocab_file)) if preset.data.vocab_file else None
 
 
 def trial_plan(preset: Preset, machine: Machine) -> Plan:
@@ -172,11 +150,6 @@ def trial_plan(preset: Preset, machine: Machine) -> Plan:
     if "data__data_path" in paths:
         paths["data__data_path"] = ("/",)
     return make_plan(replace(preset, **paths), "trial", machine)
-
-
-def expand_path(text: str) -> str:
-    """An operator's path as the machine takes it: ``~`` and variables filled in, absolute, not resolved."""
-    return os.path.abspath(os.path.expanduser(os.path.expandvars(text.strip())))  # noqa: PTH100, PTH111
 
 
 def _with_absolute_paths(preset: Preset) -> Preset:
@@ -205,40 +178,21 @@ def _why_no_gpu(machine: Machine) -> str:
     return machine.gpu_problem or "this machine shows no NVIDIA GPU"
 
 
-def _data_parallel(preset: Preset, device: Device, gpus: int) -> int:
-    if preset.parallel.data != "auto":
-        return preset.parallel.data
-    return max(1, gpus // preset.parallel.tensor) if device == "cuda" else 1
-
-
 def _threads(cores: int, ranks: int, device: Device) -> int:
     """Ranks that share cores they do not have are tens of times slower, so each gets its part and no more."""
     share = max(1, cores // ranks)
     return min(share, GPU_THREADS) if device == "cuda" else share
 
 
-def _room(ranks: int, device: Device, machine: Machine) -> int | None:
-    """Bytes one rank may use; None where no GPU can be asked."""
-    if device == "cpu":
-        return machine.memory_available // ranks
-    return min((gpu.memory_total for gpu in machine.gpus), default=None)
-
-
-def _micro_batch(preset: Preset, data: int, ranks: int, device: Device, machine: Machine) -> int:
-    if preset.train.micro_batch != "auto":
-        return preset.train.micro_batch
-    rows, room = max(1, preset.train.global_batch // data), _room(ranks, device, machine)
-    divisors = [size for size in range(1, min(rows, LARGEST_MICRO_BATCH) + 1) if rows % size == 0]
-    fitting = [size for size in divisors if room is None or memory_of(preset, device, size).total <= room]
-    return max(fitting, default=1)
-
-
-def _memory_problems(memory: Memory, ranks: int, device: Device, machine: Machine) -> list[Problem]:
-    room = _room(ranks, device, machine)
-    if room is None or memory.total <= room:
+def _memory_problems(preset: Preset, memory: Memory, ranks: int, there: Room) -> list[Problem]:
+    each = there.of_rank(ranks)
+    if each is None or memory.total <= each:
         return []
-    facts = {"available": f"{room / GIB:.1f}", "device": "GPU" if device == "cuda" else "process"}
-    return [Problem("layout.memory", "parallel.tensor", f"{memory.total / GIB:.1f}", facts)]
+    needed, facts = f"{memory.total / GIB:.1f}", {"available": f"{each / GIB:.1f}", "device": UNITS[there.device]}
+    changes = fit.nearest_fit(preset, there)
+    if changes is None:
+        return [Problem("layout.too_large", "parallel.tensor", needed, facts)]
+    return [Problem("layout.memory", next(iter(changes)), needed, {**facts, "changes": fit.as_settings(changes)})]
 
 
 def preset_name(path: Path) -> str:

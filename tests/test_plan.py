@@ -2,17 +2,20 @@
 
 import dataclasses
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from bert_tui.fit import known_vocabulary
 from bert_tui.forecast import roughly
 from bert_tui.machine import Gpu, Machine
-from bert_tui.plan import fill_from_variables, known_vocabulary, make_plan, preset_name
+from bert_tui.plan import fill_from_variables, make_plan, preset_name
 from bert_tui.presets import find_preset
+from bert_tui.wizard import defaults
 from bert_tui.wizard.review import in_words
 from trainer.spec.preset import Preset, replace
-from trainer.spec.preset_file import read_preset
-from trainer.spec.problem import PresetError
+from trainer.spec.preset_file import override, read_preset
+from trainer.spec.problem import PresetError, Problem
 from trainer.spec.sizing import BERT_VOCAB, GIB
 
 GPUS = tuple(Gpu(f"GPU-{index}", index, "H100", 80 * GIB, 79 * GIB) for index in range(8))
@@ -63,9 +66,43 @@ def test_gpus_that_are_not_there_are_refused() -> None:
     assert ("gpu.absent", "GPU-99") in [(problem.code, problem.value) for problem in plan.problems]
 
 
-def test_a_model_too_large_for_its_gpus_is_refused() -> None:
-    preset = replace(shipped("bert-20b"), parallel__tensor=2)
-    assert "layout.memory" in [problem.code for problem in make_plan(preset, "x", BOX).problems]
+@pytest.mark.parametrize(
+    ("name", "gpus", "gib"), [("bert-340m", 1, 22), ("bert-4b", 8, 22), ("bert-20b", 8, 79), ("bert-20b", 16, 39)]
+)
+def test_shipped_presets_fit_the_machines_they_are_for(name: str, gpus: int, gib: int) -> None:
+    """A GPU sold as 24, 80 or 40 GB shows a little less."""
+    plan = make_plan(shipped(name), name, box(gpus, gib))
+    assert plan.problems == ()
+    assert plan.preset.parallel.recompute == "none"
+
+
+def box(gpus: int, gib: int) -> Machine:
+    several = tuple(Gpu(f"GPU-{index}", index, "some", gib * GIB, gib * GIB) for index in range(gpus))
+    return dataclasses.replace(BOX, gpus=several)
+
+
+def only(name: str, machine: Machine, **values: Any) -> Problem:
+    (problem,) = make_plan(replace(shipped(name), **values), name, machine).problems
+    return problem
+
+
+def test_what_would_make_a_model_fit_is_said() -> None:
+    problem = only("bert-20b", BOX, parallel__tensor=2, parallel__shard="none")
+    assert (problem.code, problem.params["changes"]) == ("layout.memory", "parallel.shard=full")
+    problem = only("bert-340m", box(1, 8), train__micro_batch=16)
+    assert (problem.code, problem.params["changes"]) == ("layout.memory", "train.micro_batch=2")
+    problem = only("bert-20b", box(8, 24))
+    assert problem.code == "layout.too_large"
+
+
+@pytest.mark.parametrize("name", ["bert-base", "bert-340m", "bert-4b", "bert-20b"])
+@pytest.mark.parametrize(("gpus", "gib"), [(1, 4), (1, 8), (2, 16), (8, 16), (8, 40), (4, 80)])
+def test_what_is_proposed_fits(name: str, gpus: int, gib: int) -> None:
+    machine = box(gpus, gib)
+    preset = defaults.with_possible_tensor(shipped(name), machine)
+    for problem in make_plan(preset, name, machine).problems:
+        if problem.code == "layout.memory":
+            assert make_plan(override(preset, str(problem.params["changes"]).split()), name, machine).problems == ()
 
 
 def test_tensor_parallel_must_use_the_gpus_exactly() -> None:

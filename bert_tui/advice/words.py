@@ -597,7 +597,11 @@ TEXTS: dict[str, Words] = {
     ),
     "layout.memory": Words(
         "Each {device} would need {value} GiB of memory, and {available} GiB are there.",
-        "Choose a larger tensor-parallel size, a smaller micro batch or a smaller model.",
+        "It fits with {changes}: write that into the preset, or give each after --set.",
+    ),
+    "layout.too_large": Words(
+        "Each {device} would need {value} GiB of memory, and {available} GiB are there.",
+        "No layout of these devices holds the model: use more of them, or a smaller model.",
     ),
     # what a plan may be and is hardly meant to be
     "plan.long": Words(

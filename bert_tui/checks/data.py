@@ -16,7 +16,7 @@ from bert_tui.checks.check import Check
 from bert_tui.checks.runner import Question, Subject, ask_all
 from bert_tui.deadline import within
 from bert_tui.machine import Machine
-from bert_tui.plan import expand_path
+from bert_tui.paths import expand_path
 from trainer.spec.preset import Data, Preset
 from trainer.spec.problem import Problem, RunError, SpecError
 from trainer.spec.sizing import shape_of

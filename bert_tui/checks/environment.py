@@ -13,7 +13,7 @@ from bert_tui.checks.check import Answer, Check
 from bert_tui.checks.runner import Question, Subject
 from bert_tui.invocation import program, python
 from bert_tui.machine import GpuFault
-from bert_tui.plan import expand_path
+from bert_tui.paths import expand_path
 from trainer.spec import sizing
 from trainer.spec.preset import Preset
 from trainer.spec.sizing import GIB

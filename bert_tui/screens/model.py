@@ -11,8 +11,9 @@ from textual.containers import Horizontal, Vertical
 from textual.content import Content
 from textual.widgets import Input, Label, Static
 
+from bert_tui.fit import known_vocabulary
 from bert_tui.forecast import roughly
-from bert_tui.plan import known_vocabulary, trial_plan
+from bert_tui.plan import trial_plan
 from bert_tui.screens.page import Obstacle, WizardPage
 from bert_tui.widgets.choice_list import ChoiceList, Line
 from bert_tui.widgets.field import LineInput

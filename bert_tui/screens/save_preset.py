@@ -7,7 +7,7 @@ from pathlib import Path
 
 from textual.app import ComposeResult
 
-from bert_tui.plan import expand_path
+from bert_tui.paths import expand_path
 from bert_tui.screens.dialog import Dialog
 from bert_tui.widgets.field import LineInput
 from bert_tui.widgets.path_suggester import PathSuggester

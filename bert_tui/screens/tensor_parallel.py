@@ -13,8 +13,8 @@ from bert_tui.plan import trial_plan
 from bert_tui.screens.page import Obstacle, WizardPage
 from bert_tui.widgets.choice_list import ChoiceList, Line
 from bert_tui.widgets.memory_bar import memory_bar
-from bert_tui.wizard import choices
-from trainer.spec.preset import replace
+from bert_tui.wizard import choices, defaults
+from bert_tui.wizard.review import memory_parts
 from trainer.spec.sizing import GIB
 
 GPU_ADVICE = (
@@ -73,7 +73,7 @@ class TensorParallelPage(WizardPage):
     def _tensor_taken(self, event: ChoiceList.Taken) -> None:
         tensor = int(event.value)
         if tensor != self.session.preset.parallel.tensor:
-            self.session.change(replace(self.session.preset, parallel__tensor=tensor))
+            self.session.change(defaults.with_tensor(self.session.preset, tensor))
         self._show_note()
 
     def _show_note(self) -> None:
@@ -81,7 +81,9 @@ class TensorParallelPage(WizardPage):
         unit = "process" if self._cpu else "GPU"
         micro = plan.preset.train.micro_batch
         rounds = "" if plan.accumulation == 1 else f", {plan.accumulation} times a step"
-        self.query_one("#note", Static).update(f"Each {unit} works on {micro} rows at once{rounds}.")
+        work = f"Each {unit} works on {micro} rows at once{rounds}."
+        parts = f"Memory of each: {memory_parts(plan.memory, plan.device)}."
+        self.query_one("#note", Static).update(f"{work}\n{parts}")
 
 
 def _tensor_line(size: choices.TensorChoice) -> Line:

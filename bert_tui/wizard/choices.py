@@ -6,14 +6,14 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from bert_tui import presets
+from bert_tui import fit, presets
 from bert_tui.advice import words
 from bert_tui.checks.check import Check
 from bert_tui.machine import Machine
 from bert_tui.plan import Plan, trial_plan
 from bert_tui.wizard import defaults
 from bert_tui.wizard.answers import Answers
-from trainer.spec.preset import Preset, replace
+from trainer.spec.preset import Preset
 from trainer.spec.problem import Problem
 from trainer.spec.sizing import GIB, Shape
 
@@ -37,7 +37,7 @@ class SizeChoice:
     shape: Shape
     parameters: int
     memory: int
-    """Bytes on each device, at the smallest tensor-parallel size at which it fits."""
+    """Bytes on each device, at the shipped tensor-parallel size or else the smallest at which it fits."""
     tensor: int
     reason: str = ""
 
@@ -107,10 +107,10 @@ def sizes(answers: Answers, machine: Machine) -> list[SizeChoice]:
 
 
 def _size(answers: Answers, machine: Machine) -> SizeChoice:
-    candidates = tensor_sizes(answers.preset, machine)
-    divisible = [choice for choice in candidates if choice.divides] or candidates
-    chosen = next((choice for choice in divisible if not choice.reason), divisible[-1])
-    plan = trial_plan(replace(answers.preset, parallel__tensor=chosen.tensor), machine)
+    candidates, tensor = tensor_sizes(answers.preset, machine), answers.preset.parallel.tensor
+    own = candidates[tensor - 1]
+    chosen = next((choice for choice in (own, *candidates) if not choice.reason), own)
+    plan = trial_plan(defaults.with_tensor(answers.preset, chosen.tensor), machine)
     whose = "GPU has {:.1f}" if plan.device == "cuda" else "only {:.1f} free"
     reason = whose.format(chosen.available / GIB) if chosen.reason else ""
     return SizeChoice(answers.size, plan.shape, plan.parameters, chosen.memory, chosen.tensor, reason)
@@ -123,8 +123,9 @@ def tensor_sizes(preset: Preset, machine: Machine) -> list[TensorChoice]:
 
 
 def _tensor(preset: Preset, tensor: int, devices: int, machine: Machine) -> TensorChoice:
-    plan = trial_plan(replace(preset, parallel__tensor=tensor), machine)
-    data, needed, available = plan.preset.parallel.data, plan.memory.total, _available(preset, tensor, machine)
+    plan = trial_plan(defaults.with_tensor(preset, tensor), machine)
+    data, needed = plan.preset.parallel.data, plan.memory.total
+    available = fit.room(preset, machine).of_rank(tensor) or 0
     assert isinstance(data, int)
     reason = _indivisible(preset, tensor, data, devices)
     divides = not reason
@@ -143,14 +144,6 @@ def _indivisible(preset: Preset, tensor: int, data: int, devices: int) -> str:
     if devices % tensor:
         return f"does not divide the {devices} GPUs"
     return f"{data} groups cannot share {rows} rows a step" if rows % data else ""
-
-
-def _available(preset: Preset, tensor: int, machine: Machine) -> int:
-    """Bytes one process may use."""
-    if preset.launch.gpus == "none":
-        return machine.memory_available // tensor
-    wanted = [gpu for gpu in machine.gpus if preset.launch.gpus == "all" or gpu.uuid in preset.launch.gpus]
-    return min((gpu.memory_total for gpu in wanted), default=0)
 
 
 def first_problem(plan: Plan) -> str:

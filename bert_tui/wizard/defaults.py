@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import replace as replace_fields
 from typing import Literal
 
-from bert_tui import plan, presets
+from bert_tui import fit, plan, presets
 from bert_tui.machine import Machine
 from bert_tui.wizard.answers import Answers
 from trainer.spec import preset_file
@@ -53,7 +53,8 @@ def all_free(machine: Machine) -> str | tuple[str, ...]:
 
 
 def with_size(answers: Answers, size: str, machine: Machine) -> Answers:
-    """The answers with the model and the training schedule of a shipped preset; files, folders and launcher stay."""
+    """The answers with the model and the training schedule of a shipped preset, fitted to the machine; files, folders
+    and launcher stay."""
     chosen = preset_file.read_preset(presets.find_preset(size), presets.find_preset)
     mine = answers.preset
     preset = replace(
@@ -63,7 +64,7 @@ def with_size(answers: Answers, size: str, machine: Machine) -> Answers:
         checkpoint__keep_every=mine.checkpoint.keep_every,
     )
     name = size if answers.name == answers.size else answers.name
-    return Answers(with_possible_tensor(preset, machine), size, name, answers.page, answers.prefilled)
+    return Answers(fitted(with_possible_tensor(preset, machine), machine), size, name, answers.page, answers.prefilled)
 
 
 def with_source(
@@ -83,7 +84,20 @@ def with_possible_tensor(preset: Preset, machine: Machine) -> Preset:
     """The preset with the largest possible tensor-parallel size up to the one it has."""
     heads = preset.model.heads or 1
     sizes = tensor_sizes(heads, max(1, device_count(preset, machine)))
-    return replace(preset, parallel__tensor=max(size for size in sizes if size <= max(1, preset.parallel.tensor)))
+    return with_tensor(preset, max(size for size in sizes if size <= max(1, preset.parallel.tensor)))
+
+
+def with_tensor(preset: Preset, tensor: int) -> Preset:
+    """The preset at a tensor-parallel size; without sequence parallel where that size cannot have it."""
+    sequence = preset.parallel.sequence and tensor > 1 and preset.model.sequence_length % tensor == 0
+    return replace(preset, parallel__tensor=tensor, parallel__sequence=sequence)
+
+
+def fitted(preset: Preset, machine: Machine) -> Preset:
+    """The preset, changed as little as makes it fit the machine; as it is where it fits or nothing helps."""
+    there = fit.room(preset, machine)
+    changes = {} if fit.fits(preset, there) else fit.nearest_fit(preset, there) or {}
+    return replace(preset, **{name.replace(".", "__"): value for name, value in changes.items()})
 
 
 def device_count(preset: Preset, machine: Machine) -> int:

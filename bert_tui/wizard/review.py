@@ -5,11 +5,27 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from bert_tui.advice.words import describe
+from bert_tui.fit import Device
 from bert_tui.forecast import CPU_CORE_FLOPS, GPU_SHARE, roughly
 from bert_tui.plan import Plan
+from trainer.spec.memory import MIB, Memory
 from trainer.spec.sizing import GIB
 
 SPEED = f"{CPU_CORE_FLOPS / 1e9:.0f} billion operations a second"
+
+
+@dataclass(frozen=True)
+class Units:
+    """What a rank runs on."""
+
+    one: str
+    many: str
+
+
+UNITS: dict[Device, Units] = {
+    "cpu": Units("process on the CPU", "processes on the CPU"),
+    "cuda": Units("GPU", "GPUs"),
+}
 
 
 @dataclass(frozen=True)
@@ -31,6 +47,7 @@ def in_words(plan: Plan) -> list[Sentence]:
         Sentence("Training", _training(plan), _caution(plan, "train.learning_rate")),
         Sentence("Time", _time(plan), _caution(plan, "train.steps")),
         Sentence("Split", _split(plan)),
+        Sentence("Memory", _memory(plan)),
         Sentence("Saved", _saved(plan)),
         Sentence("Curves", f"Loss curves for TensorBoard go to {plan.preset.logs.tensorboard_path}."),
         Sentence("Runs", _where(plan)),
@@ -91,16 +108,41 @@ def _beginning(weights: str | None) -> str:
 
 
 def _split(plan: Plan) -> str:
-    tensor, data = plan.preset.parallel.tensor, plan.preset.parallel.data
-    unit = "process on the CPU" if plan.device == "cpu" else "GPU"
-    units = "processes on the CPU" if plan.device == "cpu" else "GPUs"
-    memory = f"about {plan.memory.total / GIB:.1f} GiB of memory"
+    parallel, units = plan.preset.parallel, UNITS[plan.device]
+    tensor, data = parallel.tensor, parallel.data
     if plan.ranks == 1:
-        return f"One {unit} holds the whole model: {memory}."
-    if tensor == 1:
-        return f"Each of {data} {units} holds the whole model and reads its own rows: {memory} each."
-    groups = "" if data == 1 else f" {data} such groups read their own rows."
-    return f"{tensor} {units} share every layer: {memory} each.{groups}"
+        text = f"One {units.one} holds the whole model."
+    elif parallel.shard == "full" and data != 1:
+        text = f"{plan.ranks} {units.many} share weights, gradients and optimizer"
+        text += f"; {tensor} at a time share every layer." if tensor > 1 else ", and gather one layer at a time."
+    elif tensor == 1:
+        text = f"Each of {data} {units.many} holds the whole model and reads its own rows."
+    else:
+        groups = "" if data == 1 else f" {data} such groups read their own rows."
+        text = f"{tensor} {units.many} share every layer.{groups}"
+    again = {"none": "", "selective": " Attention is computed twice", "full": " Each layer is computed twice"}
+    return text + (f"{again[parallel.recompute]} to save memory." if parallel.recompute != "none" else "")
+
+
+def _memory(plan: Plan) -> str:
+    each = "" if plan.ranks == 1 else " each"
+    return f"About {_size(plan.memory.total)}{each}: {memory_parts(plan.memory, plan.device)}."
+
+
+def memory_parts(memory: Memory, device: Device) -> str:
+    """What the memory of one rank is for; parts that come to nothing are left out."""
+    reserve = "to spare for CUDA, NCCL and gaps, not measured here" if device == "cuda" else "Python and torch"
+    parts = {
+        "weights, gradients, optimizer": memory.weights + memory.gradients + memory.optimizer,
+        "activations": memory.activations + memory.logits,
+        "exchange": memory.exchange,
+        reserve: memory.margin,
+    }
+    return ", ".join(f"{_size(size)} {name}" for name, size in parts.items() if size)
+
+
+def _size(size: int) -> str:
+    return f"{size / GIB:.1f} GiB" if size >= GIB // 10 else f"{size / MIB:.0f} MiB"
 
 
 def _saved(plan: Plan) -> str:

@@ -76,6 +76,24 @@ def test_a_model_that_does_not_fit_is_offered_with_the_reason() -> None:
     assert offered["bert-20b"].parameters == 22_013_798_274
 
 
+def test_sizes_are_fitted_to_the_cards() -> None:
+    """Eight cards of 24 GB, which show a little less; 20B does not fit them at any layout."""
+    cards = tuple(dataclasses.replace(gpu, memory_total=22 * GIB) for gpu in machine(gpus=8).gpus)
+    where = dataclasses.replace(machine(gpus=8), gpus=cards)
+    offered = {choice.size: choice for choice in choices.sizes(first(where, docker=True), where)}
+    assert [size for size, choice in offered.items() if choice.reason] == ["bert-20b"]
+    one = dataclasses.replace(where, gpus=(dataclasses.replace(cards[0], memory_total=8 * GIB),))
+    small = defaults.with_size(first(one, docker=True), "bert-340m", one).preset
+    assert make_plan(defaults.with_source(Answers(small, "", ""), "sample", {}).preset, "x", one).problems == ()
+    assert small.train.micro_batch != 4
+
+
+def test_one_gpu_shares_no_tokens() -> None:
+    where = machine(gpus=1)
+    preset = defaults.with_size(first(where, docker=True), "bert-20b", where).preset
+    assert (preset.parallel.tensor, preset.parallel.sequence) == (1, False)
+
+
 def test_another_size_keeps_files_folders_and_launcher() -> None:
     where = machine(gpus=8)
     answers = first(where, docker=True, DATA_PATH="/d/text", VOCAB_FILE="/d/vocab.txt", CHECKPOINT_PATH="/d/runs")
@@ -113,5 +131,14 @@ def test_the_review_names_what_matters() -> None:
     where = machine(gpus=8)
     answers = defaults.with_source(first(where, docker=True, CHECKPOINT_PATH="/d/runs"), "sample", {})
     text = " ".join(review.sentences(make_plan(answers.preset, answers.name, where)))
-    for fact in ("24 layers", "309 million", "1,000,000 steps", "/d/runs", "Each of 8 GPUs", "Docker", "0.0001"):
+    for fact in (
+        "24 layers",
+        "309 million",
+        "1,000,000 steps",
+        "/d/runs",
+        "Each of 8 GPUs",
+        "Docker",
+        "0.0001",
+        "GiB weights",
+    ):
         assert fact in text

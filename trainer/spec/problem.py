@@ -195,7 +195,8 @@ ENGLISH: dict[str, str] = {
     "layout.learning_rates": "{where}: minimum learning rate {value} is above the learning rate {rate}",
     "layout.warmup": "{where}: warm-up of {value} steps is not shorter than the decay of {decay} steps",
     "layout.devices": "{where}: {value} ranks wanted, {devices} devices there",
-    "layout.memory": "{where}: {value} GiB a {device} needed, {available} GiB there",
+    "layout.memory": "{where}: {value} GiB a {device} needed, {available} GiB there; fits with {changes}",
+    "layout.too_large": "{where}: {value} GiB a {device} needed at every layout that is possible, {available} there",
     # what a plan may be and is hardly meant to be
     "plan.long": "{where}: the run would take about {value} on this machine",
     "plan.learning_rate": "{where}: {value} is far above what BERT is trained with",

@@ -1,13 +1,9 @@
-"""How large a model is, and what a GPU must hold to train it.
-
-Parameter counts are exact. Memory is an estimate: weights, gradients and optimizer follow from the counts,
-activations from the formula of Korthikanti et al. (arXiv 2205.05198, table 2, tensor parallel without sequence
-parallel), and what cannot be computed (CUDA context, NCCL buffers, fragmentation) is a margin of its own.
-"""
+"""How large a model is, how it is spread over ranks, and how much there is to compute."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from trainer.spec.preset import LayerOrder, Model
 
@@ -15,11 +11,6 @@ VOCAB_MULTIPLE = 128
 """The word table is padded to a multiple of this at every layout, so that no layout changes the model."""
 
 GIB = 1 << 30
-CUDA_MARGIN = 3 * GIB // 2
-"""CUDA context and NCCL buffers. Source: Megatron's recorded 340M run, TP 4: 3,071 MiB seen where weights,
-optimizer and activations account for 2,277."""
-FRAGMENTATION = 0.10
-"""Share of the rest that the caching allocator may hold beside what is used."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +30,27 @@ class Shape:
         return -(-self.vocab_size // VOCAB_MULTIPLE) * VOCAB_MULTIPLE
 
 
+@dataclass(frozen=True)
+class Layout:
+    """How a model and its rows are spread over ranks."""
+
+    tensor: int = 1
+    """Ranks that share every layer."""
+    data: int = 1
+    """Groups of such ranks, each with its own rows."""
+    sequence: bool = False
+    """Whether the ranks of a group share the tokens, too, where they do not share the layer's weights."""
+    shard: Literal["none", "full"] = "none"
+    """Whether the groups share weights, gradients and optimizer."""
+    recompute: Literal["none", "selective", "full"] = "none"
+    """How much of each layer's forward pass is done again in the backward pass instead of being kept."""
+
+    @property
+    def ranks(self) -> int:
+        """All of them."""
+        return self.tensor * self.data
+
+
 BERT_VOCAB = 30522
 """Entries of the vocabulary BERT was published with; assumed where none is known yet."""
 SAMPLE_VOCAB = 4096
@@ -56,70 +68,39 @@ def shape_of(model: Model, vocab_size: int | None = None) -> Shape:
 
 def parameter_count(shape: Shape) -> int:
     """All parameters, word table tied to the output layer, sentence-order head included; alike in both layer orders."""
-    return _sharded(shape) + _replicated(shape)
+    return parameters_per_rank(shape, 1)
 
 
 def parameters_per_rank(shape: Shape, tensor: int) -> int:
-    """Parameters that one rank holds at tensor-parallel size ``tensor`` (the largest rank, rounded up)."""
-    return -(-_sharded(shape) // tensor) + _replicated(shape)
+    """Parameters that one rank holds at tensor-parallel size ``tensor`` (the largest rank's, where they differ)."""
+    return shape.layers * layer_parameters(shape, tensor) + end_parameters(shape, tensor)
 
 
-def _sharded(shape: Shape) -> int:
-    """What tensor parallel splits: attention, MLP, word table and its output bias."""
+def layer_parameters(shape: Shape, tensor: int) -> int:
+    """Of one layer on one rank: matrices and the biases before them are split, norms and biases after them are not."""
     h = shape.hidden
-    return shape.layers * (12 * h * h + 7 * h) + shape.padded_vocab * (h + 1)
+    return layer_matrices(shape, tensor) + 7 * h // tensor + 6 * h
 
 
-def _replicated(shape: Shape) -> int:
-    """What every rank holds whole: norms, biases after a reduction, positions, types, the heads' dense layers."""
+def end_parameters(shape: Shape, tensor: int) -> int:
+    """Of embeddings, last norm and heads on one rank: word table and its output bias are split, all else is whole."""
     h = shape.hidden
-    embeddings = (shape.sequence_length + 2) * h
-    norms = shape.layers * 6 * h + 2 * h  # the last two after the last layer, or after the embeddings
+    words = table_rows(shape, tensor) * (h + 1)
+    positions_and_types = (shape.sequence_length + 2) * h
+    last_norm = 2 * h  # after the last layer, or after the embeddings
     language_head = h * h + h + 2 * h
     order_head = h * h + h + 2 * h + 2
-    return embeddings + norms + language_head + order_head
+    return words + positions_and_types + last_norm + language_head + order_head
 
 
-@dataclass(frozen=True)
-class Memory:
-    """Bytes that one rank needs."""
-
-    weights: int
-    gradients: int
-    optimizer: int
-    activations: int
-    margin: int
-
-    @property
-    def total(self) -> int:
-        """Everything together."""
-        return self.weights + self.gradients + self.optimizer + self.activations + self.margin
+def layer_matrices(shape: Shape, tensor: int) -> int:
+    """Numbers in the four matrices of one layer on one rank."""
+    return 12 * shape.hidden**2 // tensor
 
 
-def memory_per_rank(shape: Shape, *, tensor: int, micro_batch: int, precision: str, device: str = "cuda") -> Memory:
-    """What training holds on one rank, in bytes.
-
-    ``precision`` is fp32, fp16 or bf16 (weights, gradients and optimizer stay in fp32; autocast keeps a 16-bit copy
-    of the weights), ``device`` is "cuda" (attention never stores its scores) or "cpu" (it does).
-    """
-    held = parameters_per_rank(shape, tensor)
-    half = precision in ("bf16", "fp16")
-    activations = _activations(shape, tensor, micro_batch, 2 if half else 4, scores=device == "cpu")
-    weights = held * (6 if half else 4)
-    known = weights + held * 12 + activations
-    margin = int(known * FRAGMENTATION) + (CUDA_MARGIN if device == "cuda" else GIB // 4)
-    return Memory(weights, held * 4, held * 8, activations, margin)
-
-
-def _activations(shape: Shape, tensor: int, micro_batch: int, width: int, *, scores: bool) -> int:
-    """``width`` is bytes a number; the published formula counts two, and one for each dropout mask."""
-    tokens, h = micro_batch * shape.sequence_length, shape.hidden
-    per_layer = tokens * h * (10 + 24 / tensor) * width / 2
-    if scores:
-        per_layer += 2.5 * width * shape.heads / tensor * tokens * shape.sequence_length
-    guessed = 0.2 * tokens  # masked positions only, with room above the 15 % that are drawn
-    head = guessed * (3 * 4 * shape.padded_vocab / tensor + 4 * width * h)
-    return int(shape.layers * per_layer + head)
+def table_rows(shape: Shape, tensor: int) -> int:
+    """Rows of the word table on one rank."""
+    return -(-shape.padded_vocab // tensor)
 
 
 def tensor_sizes(heads: int, devices: int) -> list[int]:
@@ -128,11 +109,22 @@ def tensor_sizes(heads: int, devices: int) -> list[int]:
 
 
 def step_flops(shape: Shape, rows: int, mask_probability: float) -> float:
-    """Floating-point operations of one step over ``rows`` full rows, backward pass included (3 x forward).
+    """Floating-point operations that one step over ``rows`` full rows needs, backward pass included (3 x forward).
 
     Megatron's count with the attention term of a two-sided mask, and the output layer on masked positions only.
     """
     tokens, h = rows * shape.sequence_length, shape.hidden
-    layers = shape.layers * (24 * h * h + 4 * h * shape.sequence_length)
     head = mask_probability * (2 * h * h + 2 * h * shape.padded_vocab)
-    return 3.0 * tokens * (layers + head)
+    return 3.0 * tokens * (shape.layers * _layer_flops(shape) + head)
+
+
+def recompute_flops(shape: Shape, rows: int, recompute: Literal["none", "selective", "full"]) -> float:
+    """What recomputation does on top: a second forward pass of the layers, or of their attention cores."""
+    attention_core = 4 * shape.hidden * shape.sequence_length
+    again = {"none": 0, "selective": attention_core, "full": _layer_flops(shape)}[recompute]
+    return float(rows * shape.sequence_length * shape.layers * again)
+
+
+def _layer_flops(shape: Shape) -> int:
+    """Of one layer's forward pass, a token: the four matrices, then scores and the sum over values."""
+    return 24 * shape.hidden**2 + 4 * shape.hidden * shape.sequence_length
