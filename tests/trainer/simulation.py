@@ -25,18 +25,18 @@ from torch.overrides import TorchFunctionMode
 from torch.testing._internal.distributed.fake_pg import FakeStore
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
-from trainer.placement import local
-from trainer.recompute import apply_recompute
-from trainer.sharding import apply_sharding
 
 from trainer.batches import MicroBatch
 from trainer.gradients import complete
 from trainer.loss import order_loss, word_loss
 from trainer.model import Bert
 from trainer.parallel import apply_tensor_parallel, vocabulary_slice
+from trainer.placement import local
 from trainer.precision import Precision
 from trainer.random_streams import RandomStreams
 from trainer.ranks import Ranks
+from trainer.recompute import apply_recompute
+from trainer.sharding import apply_sharding
 from trainer.spec.memory import Work
 from trainer.spec.sizing import Layout, Shape
 
@@ -194,7 +194,7 @@ def fake_ranks(layout: Layout) -> Iterator[Ranks]:
     dist.init_process_group("fake", rank=0, world_size=layout.ranks, store=FakeStore())
     try:
         mesh = init_device_mesh("cpu", (layout.data, layout.tensor), mesh_dim_names=("data", "tensor"))
-        yield Ranks(CPU, mesh, mesh.get_group("data"))
+        yield Ranks(CPU, mesh, host_group=mesh.get_group("data"), saving_group=mesh.get_group("data"))
     finally:
         dist.destroy_process_group()
 

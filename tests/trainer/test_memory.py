@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 import torch
 from torch.profiler import ProfilerActivity, profile
-from trainer.placement import local
 
 from tests.trainer.simulation import SHAPES, fake_ranks, simulate
 from tests.trainer.small_run import small_preset
 from trainer.batches import Counts, MicroBatch
 from trainer.learner import Learner
+from trainer.placement import local
 from trainer.spec.memory import Work, memory_per_rank
 from trainer.spec.preset import replace as replace_settings
 from trainer.spec.sizing import Layout, Shape, parameters_per_rank
