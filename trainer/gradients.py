@@ -16,6 +16,9 @@ from trainer.ranks import Ranks
 BUCKET_BYTES = 256 << 20
 """Gradients are copied together up to this size: few large messages instead of one for each parameter."""
 
+NORM_ELEMENTS = 1 << 18
+"""Are made float64 at once on a CPU: few enough to stay in its caches."""
+
 
 @torch.no_grad()
 def complete(model: Bert, ranks: Ranks, *, sequence: bool) -> None:
@@ -89,5 +92,15 @@ def _buckets(gradients: Iterable[Tensor]) -> Iterator[list[Tensor]]:
 
 
 def _sum_of_squares(parameters: Iterable[nn.Parameter]) -> Tensor:
-    norms = torch._foreach_norm(_gradients(parameters), 2, dtype=torch.float64)
-    return torch.stack(list(norms)).square().sum()
+    gradients = _gradients(parameters)
+    if gradients[0].device.type != "cpu":
+        norms = torch._foreach_norm(gradients, 2, dtype=torch.float64)
+        return torch.stack(list(norms)).square().sum()
+    # On a CPU torch would first make a float64 copy of each gradient whole, which takes longer than all the rest.
+    total = torch.zeros((), dtype=torch.float64)
+    buffer = torch.empty(NORM_ELEMENTS, dtype=torch.float64)
+    for gradient in gradients:
+        for part in gradient.flatten().split(NORM_ELEMENTS):
+            copied = buffer[: len(part)].copy_(part)
+            total += copied.dot(copied)
+    return total

@@ -9,11 +9,13 @@ slices of the tokens, [b, s, h] becomes [tokens here, h].
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import nullcontext
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from trainer.dropout import drop
 from trainer.placement import local
 from trainer.random_streams import RandomStreams
 
@@ -42,21 +44,22 @@ class LayerNorm(nn.LayerNorm):
         return F.layer_norm(x, self.normalized_shape, weight, bias, self.eps)
 
 
-class Dropout(nn.Dropout):
+class Dropout(nn.Module):
     """Drops elements: the same on all tensor ranks, or, where each holds a slice of the tokens, different ones."""
 
     on_slices = False
 
     def __init__(self, share: float, streams: RandomStreams) -> None:
-        super().__init__(share)
+        super().__init__()
+        self.share = share
         self.streams = streams
 
     def forward(self, x: Tensor) -> Tensor:
         """Of any shape."""
-        if not (self.on_slices and self.training and self.p > 0):
-            return super().forward(x)
-        with self.streams.sliced():
-            return super().forward(x)
+        if not self.training or self.share == 0:
+            return x
+        with self.streams.sliced() if self.on_slices else nullcontext():
+            return drop(x, self.share)
 
 
 class Table(nn.Module):

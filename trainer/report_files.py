@@ -350,7 +350,9 @@ def _peak_tflops(preset: Preset, device: torch.device) -> float | None:
 
 
 def _layout_words(preset: Preset, ranks: Ranks) -> str:
-    micro = preset.train.micro_batch
+    micro, parallel = preset.train.micro_batch, preset.parallel
     assert isinstance(micro, int)
     accumulation = preset.train.global_batch // (micro * ranks.data_size)
-    return f"tensor {ranks.tensor_size} x data {ranks.data_size}, micro batch {micro} x {accumulation}"
+    layout = f"tensor {ranks.tensor_size} x data {ranks.data_size}"
+    layout += " + sequence" * parallel.sequence + " + shards" * (parallel.shard == "full")
+    return f"{layout}, micro batch {micro} x {accumulation}"

@@ -33,6 +33,14 @@ POLL = 0.2
 PREFLIGHT_SECONDS = 600
 """Importing torch from a cold network disk takes minutes."""
 
+CPU_MEMORY = {
+    "MALLOC_MMAP_THRESHOLD_": str(4 << 30),
+    "MALLOC_TRIM_THRESHOLD_": str(64 << 30),
+    "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1",
+}
+"""glibc's malloc keeps what a step on a CPU gives back for the next one, in huge pages. Otherwise each step gets its
+gradients and activations page by page from the kernel again (docs/speed.md has what that costs)."""
+
 
 def main(arguments: list[str]) -> int:
     """Owns the attempt until its end; 0 if it finished or was stopped on request."""
@@ -185,6 +193,7 @@ def environment(attempt: AttemptDirectory, resolved: Resolved) -> dict[str, str]
     temporary.mkdir(parents=True, exist_ok=True)
     inherited = {key: value for key, value in os.environ.items() if not key.startswith(("TORCHELASTIC_", "PET_"))}
     return inherited | {
+        **(CPU_MEMORY if resolved.device == "cpu" else {}),
         "PYTHONPATH": str(attempt.run.code),
         "PYTHONUNBUFFERED": "1",
         PARENT: str(os.getpid()),

@@ -9,6 +9,7 @@ from typing import Literal
 from bert_tui.advice.words import describe, why_not_saved
 from bert_tui.invocation import program
 from bert_tui.metrics.snapshot import Snapshot
+from bert_tui.paths import short_path
 from bert_tui.runs.state import RunState
 from trainer.spec.checkpoint_folder import folder_name
 from trainer.spec.records import Phase, Progress
@@ -168,11 +169,6 @@ def gpu_speed(progress: Progress) -> str:
 def percent(share: float | None) -> str:
     """A share from 0 to 1, as 12 %."""
     return "-" if share is None else f"{100 * share:.0f} %"
-
-
-def short_path(path: Path) -> str:
-    """With ~ for the home folder, as shells take it."""
-    return f"~/{path.relative_to(Path.home())}" if path.is_relative_to(Path.home()) else str(path)
 
 
 def share_done(snapshot: Snapshot) -> float | None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from bert_tui.advice.words import describe
 from bert_tui.fit import Device
 from bert_tui.forecast import CPU_CORE_FLOPS, GPU_SHARE, roughly
+from bert_tui.paths import short_path
 from bert_tui.plan import Plan
 from trainer.spec.memory import MIB, Memory
 from trainer.spec.sizing import GIB
@@ -49,7 +51,7 @@ def in_words(plan: Plan) -> list[Sentence]:
         Sentence("Split", _split(plan)),
         Sentence("Memory", _memory(plan)),
         Sentence("Saved", _saved(plan)),
-        Sentence("Curves", f"Loss curves for TensorBoard go to {plan.preset.logs.tensorboard_path}."),
+        Sentence("Curves", f"For TensorBoard, in {_short(plan.preset.logs.tensorboard_path)}."),
         Sentence("Runs", _where(plan)),
     ]
 
@@ -81,7 +83,7 @@ def _data(plan: Plan) -> str:
     data = plan.preset.data
     if data.source == "sample":
         return "English text that is on this machine; a vocabulary and a dataset are made from it first."
-    return f"The dataset {' and '.join(data.data_path)} with the vocabulary {data.vocab_file}."
+    return f"The dataset {' and '.join(map(_short, data.data_path))} with the vocabulary {_short(data.vocab_file)}."
 
 
 def _training(plan: Plan) -> str:
@@ -150,7 +152,11 @@ def _saved(plan: Plan) -> str:
     kept = f"the last {checkpoint.keep_last}"
     if checkpoint.keep_every is not None:
         kept += f" and one every {checkpoint.keep_every:,} steps"
-    return f"A checkpoint every {checkpoint.every:,} steps in {checkpoint.path}; {kept} are kept."
+    return f"Every {checkpoint.every:,} steps, in {_short(checkpoint.path)}; {kept} are kept."
+
+
+def _short(path: str | None) -> str:
+    return short_path(Path(path or ""))
 
 
 def _where(plan: Plan) -> str:

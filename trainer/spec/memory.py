@@ -235,14 +235,16 @@ def _kept_by_attention(rank: _Rank) -> float:
     heads, s = rank.shape.heads * rank.sliced, rank.shape.sequence_length
     if rank.work.device == "cuda" or rank.work.dropout == 0:
         return FP32 * heads + rank.width * s  # a logarithm a head, and the mask as numbers
-    return 3 * FP32 * heads * s  # no kernel for CPUs drops: probabilities, the factors of dropout, their product
+    if rank.width < FP32:
+        return 3 * FP32 * heads * s  # no kernel for CPUs drops: probabilities, the factors of dropout, their product
+    return 2 * FP32 * heads * s + FP32 * rank.shape.hidden * rank.sliced  # ``attention``; the context lies there twice
 
 
 def _kept_by_dropout(rank: _Rank) -> int:
-    """Bytes a number: on a GPU whether it was dropped, on a CPU the factor."""
+    """Bytes a number: on a GPU whether it was dropped, on a CPU the random bits."""
     if rank.work.dropout == 0:
         return 0
-    return 1 if rank.work.device == "cuda" else FP32
+    return 1 if rank.work.device == "cuda" else 2
 
 
 def _kept_by_ends(rank: _Rank) -> float:
