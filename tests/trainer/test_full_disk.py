@@ -15,7 +15,6 @@ from tests.trainer.full_disk import FULL_SECONDS
 from tests.trainer.small_run import (
     REPOSITORY,
     progress_when,
-    rank_error,
     small_preset,
     start_torchrun,
     write_attempt,
@@ -83,8 +82,9 @@ def test_one_rank_that_cannot_write_keeps_all_from_saving_and_none_from_training
     saved = [checkpoint.step for checkpoint in complete_checkpoints(attempt.run.checkpoints)]
     assert saved == [first.last_checkpoint, second.last_checkpoint]
     assert not list(attempt.run.checkpoints.glob(".*"))
-    for rank in (0, 1):
-        assert Problem.from_json(rank_error(attempt, rank)["problem"]).code == "checkpoint.not_written"
+    # Whichever rank ends first: torchrun ends the other, which may not come to its own record.
+    told = [json.loads(path.read_text())["problem"] for path in attempt.rank_errors.glob("*.error.json")]
+    assert {Problem.from_json(problem).code for problem in told} == {"checkpoint.not_written"}
 
 
 def _ask_for_checkpoint(attempt: AttemptDirectory) -> Progress:
