@@ -354,5 +354,5 @@ def _layout_words(preset: Preset, ranks: Ranks) -> str:
     assert isinstance(micro, int)
     accumulation = preset.train.global_batch // (micro * ranks.data_size)
     layout = f"tensor {ranks.tensor_size} x data {ranks.data_size}"
-    layout += " + sequence" * parallel.sequence + " + shards" * (parallel.shard == "full")
+    layout += " + sequence" * parallel.sequence + " + shards" * (parallel.shard == "full" and ranks.data_size > 1)
     return f"{layout}, micro batch {micro} x {accumulation}"

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from trainer.process_tree import PARENT, adopt_orphans, end_family
+from trainer.spec.preset import Preset
 from trainer.spec.problem import EnvironmentRefused, Problem, RunError, SpecError
 from trainer.spec.records import Exit, to_json
 from trainer.spec.resolved import Resolved, read_resolved
@@ -90,11 +91,12 @@ class Supervisor:
 
     def _end_of_attempt(self) -> Exit:
         try:
-            resolved = read_resolved(self._attempt.preset)[1]
-            self._look_around(resolved)
+            preset, resolved = read_resolved(self._attempt.preset)
+            exported = environment(self._attempt, preset, resolved)
+            self._look_around(exported)
             if self._stop_asked():
                 return Exit("stopped", None, None, False, time.time(), "supervisor")
-            return self._train(resolved)
+            return self._train(exported, resolved.ranks)
         except SpecError as refusal:
             return _failed(refusal.problems[0])
         except Exception as error:
@@ -103,14 +105,14 @@ class Supervisor:
         finally:
             end_family(os.getpid())
 
-    def _look_around(self, resolved: Resolved) -> None:
+    def _look_around(self, exported: dict[str, str]) -> None:
         """Returns early where a stop was asked for.
 
         Raises:
             EnvironmentRefused: something is lacking here.
         """
         answer_read, answer_write = os.pipe()
-        child = self._start("trainer.preflight", resolved, stdout=answer_write)
+        child = self._start("trainer.preflight", exported, stdout=answer_write)
         os.close(answer_write)
         until = time.monotonic() + PREFLIGHT_SECONDS
         for stop_asked in self._polls(child):
@@ -130,10 +132,10 @@ class Supervisor:
             raise EnvironmentRefused(Problem.from_json(answer["problem"]))
         self._log.write(f"preflight: {answer['seen']}\n".encode())
 
-    def _train(self, resolved: Resolved) -> Exit:
+    def _train(self, exported: dict[str, str], ranks: int) -> Exit:
         self._status.enter("start")
         kills = memory_kills()
-        child = self._start("trainer.torchrun", resolved, str(resolved.ranks))
+        child = self._start("trainer.torchrun", exported, str(ranks))
         for _ in self._polls(child):
             if self._attempt.progress.exists():
                 self._status.enter("train")
@@ -148,7 +150,7 @@ class Supervisor:
         return judge(evidence, time.time())
 
     def _start(
-        self, module: str, resolved: Resolved, *arguments: str, stdout: int | None = None
+        self, module: str, exported: dict[str, str], *arguments: str, stdout: int | None = None
     ) -> subprocess.Popen[bytes]:
         """A child of this very thread (the kernel ties the child to the thread, not to the process)."""
         read, write = os.pipe()
@@ -158,7 +160,7 @@ class Supervisor:
             stdout=write if stdout is None else stdout,
             stderr=write,
             cwd=self._attempt.run.path,
-            env=environment(self._attempt, resolved),
+            env=exported,
         )
         os.close(write)
         self._log.copy(read)
@@ -186,14 +188,17 @@ class Supervisor:
             print(f"control/stop: {error}", file=sys.stderr, flush=True)
 
 
-def environment(attempt: AttemptDirectory, resolved: Resolved) -> dict[str, str]:
+def environment(attempt: AttemptDirectory, preset: Preset, resolved: Resolved) -> dict[str, str]:
     """What the ranks find in their environment. Everything they write for themselves goes to the run's cache."""
     cache = attempt.run.cache
     temporary = cache / "tmp"
     temporary.mkdir(parents=True, exist_ok=True)
     inherited = {key: value for key, value in os.environ.items() if not key.startswith(("TORCHELASTIC_", "PET_"))}
-    return inherited | {
-        **(CPU_MEMORY if resolved.device == "cpu" else {}),
+    chosen = CPU_MEMORY if resolved.device == "cpu" else {}  # the operator's own settings of the allocator come first
+    # One queue to the GPU keeps exchanges between tensor ranks in the order of their kernels, as Megatron-LM asks; it
+    # would also hold up the computation that gathering shards is to hide behind (torchtitan #1147).
+    queues = 32 if preset.parallel.shard == "full" else 1
+    return {**chosen, **inherited} | {
         "PYTHONPATH": str(attempt.run.code),
         "PYTHONUNBUFFERED": "1",
         PARENT: str(os.getpid()),
@@ -201,7 +206,7 @@ def environment(attempt: AttemptDirectory, resolved: Resolved) -> dict[str, str]
         "TMPDIR": str(temporary),
         "TORCHINDUCTOR_CACHE_DIR": str(cache / "inductor"),
         "OMP_NUM_THREADS": str(resolved.threads),
-        "CUDA_DEVICE_MAX_CONNECTIONS": "1",  # Megatron-LM's: collectives and kernels keep their order
+        "CUDA_DEVICE_MAX_CONNECTIONS": str(queues),
         "GLOO_SOCKET_IFNAME": "lo",
         "NCCL_SOCKET_IFNAME": "lo",
         "TORCH_DISABLE_SHARE_RDZV_TCP_STORE": "1",

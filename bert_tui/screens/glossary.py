@@ -23,6 +23,8 @@ LIVE_VIEW = (
     ("learning rate", "How large a step each update takes: it rises at first, then falls, as the preset says."),
     ("tensor", "How many processors hold one model together, a part of each layer each."),
     ("data", "How many such groups there are; each reads rows of its own."),
+    ("sequence", "The processors that share layers also share out the tokens in between: less memory each."),
+    ("shards", "The groups share out weights, gradients and optimizer, and gather one layer at a time."),
     ("micro batch", "How many rows a group takes at a time, x how often it does so in one step."),
     ("local, docker", "Without a container, or in one."),
     ("TFLOP/s", "Calculations a second, in millions of millions; the peak is what the GPU's maker states."),

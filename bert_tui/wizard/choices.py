@@ -111,7 +111,7 @@ def _size(answers: Answers, machine: Machine) -> SizeChoice:
     own = candidates[tensor - 1]
     chosen = next((choice for choice in (own, *candidates) if not choice.reason), own)
     plan = trial_plan(defaults.with_tensor(answers.preset, chosen.tensor), machine)
-    whose = "GPU has {:.1f}" if plan.device == "cuda" else "only {:.1f} free"
+    whose = "GPU has {:.1f}" if plan.device == "cuda" else "{:.1f} free"
     reason = whose.format(chosen.available / GIB) if chosen.reason else ""
     return SizeChoice(answers.size, plan.shape, plan.parameters, chosen.memory, chosen.tensor, reason)
 

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
 import torch.distributed as dist
@@ -36,7 +36,7 @@ from trainer.ranks import Ranks, joined
 from trainer.spec.checkpoint_folder import complete_checkpoints
 from trainer.spec.preset import Preset
 from trainer.spec.saved_weights import SavedWeights
-from trainer.spec.sizing import Shape, shape_of
+from trainer.spec.sizing import Layout, Shape, shape_of
 from trainer.weights import load_weights, save_weights
 
 STEPS = 4
@@ -48,27 +48,13 @@ KINDS = (
 )
 
 
-@dataclass(frozen=True)
-class Layout:
-    """A [parallel] section."""
-
-    tensor: int
-    data: int
-    sequence: bool = False
-    shard: Literal["none", "full"] = "none"
-    recompute: Literal["none", "selective", "full"] = "none"
-
-    @property
-    def ranks(self) -> int:
-        return self.tensor * self.data
-
-    @property
-    def name(self) -> str:
-        words = [f"t{self.tensor}-d{self.data}", "sequence" * self.sequence, "shard" * (self.shard == "full")]
-        return "-".join(word for word in words if word)
+def name_of(layout: Layout) -> str:
+    """t2-d1, t2-d2-sequence-shard; recomputing changes no result."""
+    words = [f"t{layout.tensor}-d{layout.data}", "sequence" * layout.sequence, "shard" * (layout.shard == "full")]
+    return "-".join(word for word in words if word)
 
 
-ONE = Layout(1, 1)
+ONE = Layout()
 LAYOUTS = [
     Layout(2, 1),
     Layout(1, 2),
@@ -98,9 +84,9 @@ def main(folder: Path) -> None:
     with joined("cpu", 1) as ranks:
         size = dist.get_world_size()
         grids = [_grid(ranks, layout) for layout in (ONE, *LAYOUTS) if layout.ranks == size]
-        before = [layout.name for layout in (ONE, *LAYOUTS) if layout.ranks < size or layout is ONE][-1]
+        before = [name_of(layout) for layout in (ONE, *LAYOUTS) if layout.ranks < size or layout is ONE][-1]
         for grid in grids:
-            name = grid.layout.name
+            name = name_of(grid.layout)
             for kind, dtype, order in KINDS:
                 _save(trained(folder, grid, dtype, model__layer_order=order), folder / f"{name}-{kind}.pt", grid)
             facts[name] = {
@@ -167,7 +153,7 @@ def trained(folder: Path, ranks: Grid, dtype: torch.dtype, **values: Any) -> dic
     results = [learner.learn(s, b.micro_batches, c).wait() for s, b, c in _batches(folder, preset, ranks, STEPS)]
     if dtype == torch.float64 and preset.model.layer_order == "megatron":
         # From a copy, or from the state itself where tensor ranks share it.
-        here = folder / "saved" / ranks.layout.name
+        here = folder / "saved" / name_of(ranks.layout)
         share = 0.5 if ranks.tensor_size == 1 else 0.0
         save_checkpoint(learner, Position(STEPS, 8 * STEPS), IDENTITY, here, memory_share=share)
     return {
@@ -183,8 +169,8 @@ def trained(folder: Path, ranks: Grid, dtype: torch.dtype, **values: Any) -> dic
 def resharded(folder: Path, ranks: Grid, before: str) -> dict[str, list[str]]:
     """By the layout at which a checkpoint was saved in fp64: what is not the same to the bit when it is read at this
     one, ``before`` among them; under "fp32" the same for this layout's own checkpoint, read as fp32."""
-    own = ranks.layout.name
-    wrong = {name: _changed(folder, ranks, name, torch.float64) for name in (ONE.name, before, own)}
+    own = name_of(ranks.layout)
+    wrong = {name: _changed(folder, ranks, name, torch.float64) for name in (name_of(ONE), before, own)}
     return wrong | {"fp32": _changed(folder, ranks, own, torch.float32)}
 
 

@@ -12,10 +12,11 @@ import pytest
 import torch
 
 from tests.trainer.layouts import LAYOUTS as MANY
-from tests.trainer.layouts import ONE, Layout
+from tests.trainer.layouts import ONE, name_of
 from tests.trainer.small_run import open_reader, small_preset, torchrun, write_dataset
+from trainer.spec.sizing import Layout
 
-LAYOUTS = [layout.name for layout in MANY]
+LAYOUTS = [name_of(layout) for layout in MANY]
 
 
 @pytest.fixture(scope="module")
@@ -63,7 +64,7 @@ def test_clipping_was_at_work(results: Path) -> None:
     assert max(torch.load(results / "t1-d1-fp64.pt")["norm"]) > 0.5
 
 
-@pytest.mark.parametrize("layout", [ONE.name, *LAYOUTS])
+@pytest.mark.parametrize("layout", [name_of(ONE), *LAYOUTS])
 def test_sliced_loss_is_cross_entropy_over_the_real_vocabulary(facts: dict[str, Any], layout: str) -> None:
     loss, gradient, correct = facts[layout]["word loss"]
     assert loss <= 1e-13
@@ -90,7 +91,7 @@ def test_dropout_streams(facts: dict[str, Any], layout: str) -> None:
 
 @pytest.mark.parametrize("layout", MANY, ids=LAYOUTS)
 def test_dropout_between_blocks(facts: dict[str, Any], layout: Layout) -> None:
-    patterns = facts[layout.name]["dropped"]
+    patterns = facts[name_of(layout)]["dropped"]
     for first in range(0, layout.ranks, layout.tensor):
         different = {tuple(pattern) for pattern in patterns[first : first + layout.tensor]}
         assert len(different) == (layout.tensor if layout.sequence else 1)
@@ -101,23 +102,23 @@ def test_replicas_stay_equal_to_the_bit_with_dropout(facts: dict[str, Any], layo
     assert facts[layout]["replicas"] == 0
 
 
-@pytest.mark.parametrize("layout", [ONE.name, *LAYOUTS])
+@pytest.mark.parametrize("layout", [name_of(ONE), *LAYOUTS])
 def test_a_gradient_that_is_not_finite_on_one_rank_is_skipped_on_all(facts: dict[str, Any], layout: str) -> None:
     for steps in facts[layout]["not finite"]:
         assert steps == [[True, 1, False], [False, 0, True]]
 
 
-@pytest.mark.parametrize("layout", [ONE.name, *LAYOUTS])
+@pytest.mark.parametrize("layout", [name_of(ONE), *LAYOUTS])
 def test_weights_to_begin_with_arrive_whole(facts: dict[str, Any], layout: str) -> None:
     assert facts[layout]["begun"]
 
 
-@pytest.mark.parametrize("layout", [ONE.name, *LAYOUTS])
+@pytest.mark.parametrize("layout", [name_of(ONE), *LAYOUTS])
 def test_every_parameter_is_a_dtensor(facts: dict[str, Any], layout: str) -> None:
     assert facts[layout]["plain parameters"] == 0
 
 
-@pytest.mark.parametrize("layout", [ONE.name, *LAYOUTS])
+@pytest.mark.parametrize("layout", [name_of(ONE), *LAYOUTS])
 def test_recomputation_changes_no_bit(facts: dict[str, Any], layout: str) -> None:
     assert facts[layout]["recompute"] == []
 
@@ -135,28 +136,28 @@ def test_bf16_is_near(results: Path, facts: dict[str, Any], layout: str) -> None
 
 @pytest.mark.parametrize("layout", MANY, ids=LAYOUTS)
 def test_sharded_ranks_hold_their_part_only(facts: dict[str, Any], layout: Layout) -> None:
-    shares = facts[layout.name]["held"]
+    shares = facts[name_of(layout)]["held"]
     if layout.shard == "none":
         assert min(shares) >= 1 / layout.tensor
     else:
-        whole = facts[replace(layout, shard="none", sequence=False).name]["held"] if layout.tensor > 1 else [1.0]
+        whole = facts[name_of(replace(layout, shard="none", sequence=False))]["held"] if layout.tensor > 1 else [1.0]
         assert sum(shares) == pytest.approx(layout.tensor * sum(whole) / len(whole))
         assert max(shares) < 1.1 * min(shares)
 
 
-@pytest.mark.parametrize("layout", [ONE.name, *LAYOUTS])
+@pytest.mark.parametrize("layout", [name_of(ONE), *LAYOUTS])
 def test_validation_reads_every_row_once(facts: dict[str, Any], layout: str) -> None:
     assert facts[layout]["validated rows"] == list(range(11))
 
 
-@pytest.mark.parametrize("layout", [ONE.name, *LAYOUTS])
+@pytest.mark.parametrize("layout", [name_of(ONE), *LAYOUTS])
 def test_checkpoints_can_be_read_at_every_layout_and_precision(facts: dict[str, Any], layout: str) -> None:
     changed = facts[layout]["checkpoints"]
     assert changed.keys() >= {"t1-d1", layout, "fp32"}
     assert {saved: names for saved, names in changed.items() if names} == {}
 
 
-@pytest.mark.parametrize("layout", [ONE.name, *LAYOUTS])
+@pytest.mark.parametrize("layout", [name_of(ONE), *LAYOUTS])
 def test_validation_is_the_same_everywhere(facts: dict[str, Any], layout: str) -> None:
     (alone,) = facts["t1-d1"]["validation"]
     assert alone["perplexity"] == pytest.approx(math.exp(alone["lm_loss"]))

@@ -15,12 +15,14 @@ from pathlib import Path
 import pytest
 
 import trainer
+from tests.trainer.small_run import small_preset, write_attempt, write_dataset
 from trainer.process_tree import family
 from trainer.spec.preset import Preset
 from trainer.spec.records import Exit, Status, read_record
-from trainer.spec.resolved import Resolved, render_resolved
+from trainer.spec.resolved import Resolved, read_resolved, render_resolved
 from trainer.spec.run_directory import AttemptDirectory, RunDirectory
 from trainer.spec.run_lock import take_lock
+from trainer.supervise import environment
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -249,3 +251,15 @@ def test_a_closed_terminal_is_no_reason_to_stop(scratch: Scratch) -> None:
     scratch.attempt.stop_request.touch()
     assert process.wait(60) == 0
     assert scratch.exit.outcome == "finished"
+
+
+@pytest.mark.parametrize(("shard", "queues"), [("none", "1"), ("full", "32")])
+def test_shards_are_not_gathered_in_the_queue_that_computes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shard: str, queues: str
+) -> None:
+    monkeypatch.setenv("GLIBC_TUNABLES", "glibc.malloc.hugetlb=0")
+    write_dataset(tmp_path)
+    attempt = write_attempt(tmp_path, 1, small_preset(tmp_path, parallel__data=2, parallel__shard=shard))
+    exported = environment(attempt, *read_resolved(attempt.preset))
+    assert exported["CUDA_DEVICE_MAX_CONNECTIONS"] == queues
+    assert exported["GLIBC_TUNABLES"] == "glibc.malloc.hugetlb=0"  # the operator's own

@@ -72,7 +72,7 @@ def test_a_model_that_does_not_fit_is_offered_with_the_reason() -> None:
     answers = first(where, DATA_PATH="/d/text", VOCAB_FILE="/d/vocab.txt")
     offered = {choice.size: choice for choice in choices.sizes(answers, where)}
     assert offered["bert-tiny"].reason == ""
-    assert "only" in offered["bert-20b"].reason
+    assert offered["bert-20b"].reason == "3.0 free"
     assert offered["bert-20b"].parameters == 22_013_798_274
 
 
