@@ -117,7 +117,7 @@ class Campaign:
         time.sleep(blow.delay)
         strike()
         view = settle(wait_for(self.run, over, 60))
-        self._require_gone()
+        require_gone(self.run)
         made = [step for step, _ in all_losses(self.run)[records:]]
         outcome = Outcome(
             blow,
@@ -137,7 +137,7 @@ class Campaign:
         """Lets the last attempt come to its end."""
         view = settle(wait_for(self.run, over, 240))
         assert view.state is RunState.FINISHED, view
-        self._require_gone()
+        require_gone(self.run)
 
     def table(self) -> str:
         """A line for each blow."""
@@ -222,12 +222,6 @@ class Campaign:
             (pid for pid in pids if " trainer /" in _command(pid) and _environment(pid).get("RANK") == rank), None
         )
 
-    def _require_gone(self) -> None:
-        until = time.monotonic() + GONE_SECONDS
-        while rest := processes_of(self.run):
-            assert time.monotonic() < until, rest
-            time.sleep(0.05)
-
 
 def soon(run: RunDirectory, look: Callable[[], T | None], pause: float = 0.02, seconds: float = 90) -> T:
     """What ``look`` finds, as soon as it finds something; the attempt must not end before."""
@@ -250,6 +244,14 @@ def all_losses(run: RunDirectory) -> list[tuple[int, float]]:
     table = np.frombuffer(data[:whole], dtype="<f8").reshape(-1, len(layout.columns))
     step, loss = (table[:, layout.columns.index(name)] for name in ("step", "lm_loss"))
     return [(int(number), float(value)) for number, value in zip(step, loss, strict=True)]
+
+
+def require_gone(run: RunDirectory) -> None:
+    """Nothing of the run is left; a supervisor that has recorded the end may still be on its way out."""
+    until = time.monotonic() + GONE_SECONDS
+    while rest := processes_of(run):
+        assert time.monotonic() < until, rest
+        time.sleep(0.05)
 
 
 def processes_of(run: RunDirectory) -> list[tuple[int, str]]:

@@ -18,7 +18,7 @@ from bert_tui.runs.end import settle
 from bert_tui.runs.registry import find_runs
 from bert_tui.runs.state import RunState, RunView, state_of
 from tests.runs.tiny import losses, over, tiny_plan, wait_for
-from tests.soak.kills import SETTINGS, Blow, Campaign, all_losses, draw_blows, processes_of, soon
+from tests.soak.kills import SETTINGS, Blow, Campaign, all_losses, draw_blows, require_gone, soon
 from trainer.spec.checkpoint_folder import PARTIAL
 from trainer.spec.records import Preparation, read_record
 from trainer.spec.run_directory import RunDirectory
@@ -76,7 +76,7 @@ def require_clean(run: RunDirectory) -> None:
         by_step.setdefault(step, set()).add(loss)
     assert {step: seen for step, seen in by_step.items() if len(seen) > 1} == {}
     assert not list(run.checkpoints.glob(f"{PARTIAL}*"))
-    assert not processes_of(run)
+    require_gone(run)
 
 
 @pytest.mark.timeout(150)
@@ -133,7 +133,7 @@ def test_killed_starters(tmp_path: Path) -> None:
         resume_run(run)
     assert settle(wait_for(run, over)).state is RunState.FINISHED
     assert losses(run) == losses(left_alone)
-    assert not processes_of(run)
+    require_gone(run)
 
 
 @pytest.mark.soak
