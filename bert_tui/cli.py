@@ -149,6 +149,13 @@ def stop(options: argparse.Namespace) -> int:
     return ExitStatus.FINISHED
 
 
+def delete(options: argparse.Namespace) -> int:
+    """``delete RUN``: removes a run that is over, with all it has, after asking."""
+    from bert_tui.plain.deletion import delete_after_asking
+
+    return delete_after_asking(_find(options), asked=options.yes)
+
+
 def resume(options: argparse.Namespace) -> int:
     """``resume RUN``: goes on from the last checkpoint."""
     from bert_tui.runs.create import resume_run
@@ -269,6 +276,9 @@ def _parser() -> argparse.ArgumentParser:
     resuming.add_argument(
         "--update-code", action="store_true", help="run today's trainer instead of the run's own copy"
     )
+    deleting = verb(delete, "remove a run that is over, with all it has, after asking", _takes_root)
+    deleting.add_argument("run", metavar="RUN", help="its id or the beginning of it")
+    deleting.add_argument("--yes", action="store_true", help="do not ask")
     verb(board, "serve TensorBoard on this machine's loopback", _takes_run)
     exporting = verb(
         export, "write a checkpoint as a folder for Hugging Face's transformers", _takes_run, _takes_output
