@@ -343,10 +343,9 @@ def _machine_questions() -> Sequence[Question]:
 
 
 def _last_questions() -> Sequence[Question]:
-    from bert_tui.checks.data import DATA_CHECKS
-    from bert_tui.checks.environment import DISK
+    from bert_tui.checks.checklist import LAST_CHECKS
 
-    return (*DATA_CHECKS, DISK)
+    return LAST_CHECKS
 
 
 def _find_runs() -> FoundRuns:

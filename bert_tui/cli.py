@@ -48,11 +48,16 @@ def main(arguments: Sequence[str]) -> int:
         return ExitStatus.INTERNAL_ERROR
 
 
-def wizard(_options: argparse.Namespace) -> int:
-    """``bert-tui``: the full-screen wizard."""
+def wizard(options: argparse.Namespace) -> int:
+    """``bert-tui``: the full-screen wizard, or the same questions by lines."""
+    if options.plain:
+        from bert_tui.plain.wizard import ask_by_lines
+
+        return ask_by_lines(sys.stdin, sys.stdout)
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         diagnostics.tell(
-            f"there is no terminal here; use: {program()} run PRESET --plain ({program()} --help lists more)"
+            f"there is no terminal here; use: {program()} run PRESET --plain, or {program()} --plain for questions by "
+            f"lines ({program()} --help lists more)"
         )
         return ExitStatus.USAGE
     from bert_tui.app import run_app
@@ -238,6 +243,7 @@ def _parser() -> argparse.ArgumentParser:
         "5 the view ended and the run goes on, 6 lost.",
     )
     parser.add_argument("--version", action="version", version=f"bert-tui {__version__}")
+    parser.add_argument("--plain", action="store_true", help="ask the wizard's questions by lines, without a screen")
     parser.set_defaults(verb=wizard)
     verbs = parser.add_subparsers(metavar="VERB", title="verbs")
 

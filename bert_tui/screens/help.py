@@ -128,7 +128,13 @@ LABELS = {name: shown.label for name, shown in FIELDS.items()} | KNOBS | {"launc
 
 def explanation(widget: Widget | None) -> tuple[str, str]:
     """Title and text for what has the cursor."""
-    topic = next((found for node in _upwards(widget) if (found := getattr(node, "field", ""))), "buttons")
+    return explained_topic(
+        next((found for node in _upwards(widget) if (found := getattr(node, "field", ""))), "buttons")
+    )
+
+
+def explained_topic(topic: str) -> tuple[str, str]:
+    """Title and text for a topic or a setting such as ``train.steps``."""
     if topic in TOPICS:
         return TOPICS[topic]
     setting = preset.setting_of(topic)
