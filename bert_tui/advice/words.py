@@ -120,19 +120,47 @@ TEXTS: dict[str, Words] = {
     ),
     "dataset.framed": Words(
         "{where}: {value} of the sentences carry [CLS] and [SEP], which belong around samples only.",
-        "Build it anew with --tokenizer-hf-no-include-special-tokens.",
+        "Take them out: {program} data resplit {where} --vocab VOCAB --output {where}_sentence; or build it anew, with"
+        " Megatron's --tokenizer-hf-no-include-special-tokens.",
     ),
     "dataset.no_pairs": Words(
         "{where}: none of the {documents} training documents (split {value}) has two sentences,"
         " which sentence order needs.",
-        "Build the dataset with --split-sentences, or set data.sentence_order = false.",
+        "Split it: {program} data resplit {where} --vocab VOCAB --output {where}_sentence; or set"
+        " data.sentence_order = false.",
     ),
     "dataset.document_level": Words(
         "{where}: only {value} of the documents have two sentences or more; the dataset seems not to be split.",
-        "Use the one ending in _text_sentence, built with --split-sentences.",
+        "Split it: {program} data resplit {where} --vocab VOCAB --output {where}_sentence; or use the one ending in"
+        " _text_sentence, if there is one.",
     ),
     "dataset.split_empty": Words(
         "{where}: of {documents} documents none is left for {value}.", "Change data.split, or use more documents."
+    ),
+    "dataset.other_vocabulary": Words(
+        "{where} was made with another vocabulary than {value}: read with it, {starts} of the sentences begin inside a"
+        " word, {words} of the word parts follow something no word goes on from, and {reserved} of the ids stand for"
+        " nothing that text contains (each is 0 with the right one).",
+        "Give the vocabulary that the dataset was made with, exactly as it was then; or build the dataset anew.",
+    ),
+    "dataset.unknown_share": Words(
+        "{where}: {value} of the ids are [UNK], the sign for what {file} has no pieces for.",
+        "Use a vocabulary for the text's language and case, and build the dataset with it.",
+    ),
+    "dataset.cut_words": Words(
+        "{where}: {value} of the sentences begin inside a word, so text was cut at a fixed length.",
+        "Build the dataset anew from the text; {program} data build cuts between words only.",
+    ),
+    "dataset.stray_specials": Words(
+        "{where}: {value} of the ids are [CLS] or [SEP], which belong around samples, not into text.",
+        "Build the dataset anew without special pieces (with Megatron: without --append-eod).",
+    ),
+    "dataset.narrow": Words(
+        "{where} stores ids in {value} bytes, too few for the {pieces} pieces of {file}.",
+        "Give the vocabulary that the dataset was made with; this one is larger than any it can name.",
+    ),
+    "dataset.empty_sentences": Words(
+        "{where}: {value} of the sentences are empty.", "They do no harm; building the dataset anew leaves them out."
     ),
     "index.format": Words(
         "{where} is a sample index of another version (format {value}, not {known}).",

@@ -57,6 +57,13 @@ ENGLISH: dict[str, str] = {
     "dataset.no_pairs": "{where}: none of {documents} documents for training makes a sample (split {value})",
     "dataset.document_level": "{where}: only {value} of the documents have two sentences or more",
     "dataset.split_empty": "{where}: none of {documents} documents is for {value}",
+    "dataset.other_vocabulary": "{where}: made with another vocabulary than {value}: {starts} of the sentences begin"
+    " with ##, {words} of the ## pieces follow what no word goes on from, {reserved} of the ids are reserved",
+    "dataset.unknown_share": "{where}: {value} of the ids are [UNK] in {file}",
+    "dataset.cut_words": "{where}: {value} of the sentences begin with a ## piece",
+    "dataset.stray_specials": "{where}: {value} of the ids are [CLS] or [SEP]",
+    "dataset.narrow": "{where}: {value} bytes an id, too few for the {pieces} pieces of {file}",
+    "dataset.empty_sentences": "{where}: {value} of the sentences are empty",
     "index.format": "{where}: a sample index of format {value}; this program reads format {known}",
     "index.unreadable": "{where}: no sample index: {reason}",
     "index.length": "{where}: made for rows of {value} tokens, wanted {expected}",
