@@ -16,6 +16,7 @@ def add_data_verbs(verbs: Any) -> None:
     data_verbs = parser.add_subparsers(metavar="VERB", title="verbs", required=True)
     _add_inspect(data_verbs)
     _add_sample(data_verbs)
+    _add_vocabulary(data_verbs)
 
 
 def inspect(options: argparse.Namespace) -> int:
@@ -32,6 +33,15 @@ def sample(options: argparse.Namespace) -> int:
     from bert_tui.plain.samples import print_samples
 
     return print_samples(options.prefix, options.vocab, _preset(options), options.number, options.seed)
+
+
+def vocabulary(options: argparse.Namespace) -> int:
+    """``data vocabulary FILE``: everything that is wrong with a vocabulary, and its repair."""
+    from bert_tui.plain.vocabulary import print_vocabulary
+
+    return print_vocabulary(
+        options.file, options.fix, in_place=options.in_place, renumber=options.renumber, as_json=options.json
+    )
 
 
 def _add_inspect(verbs: Any) -> None:
@@ -53,6 +63,20 @@ def _add_sample(verbs: Any) -> None:
     _takes_dataset(parser)
     parser.add_argument("--number", type=int, default=3, metavar="N", help="how many samples (default: 3)")
     parser.add_argument("--seed", type=int, metavar="S", help="instead of data.seed: other samples, other masks")
+
+
+def _add_vocabulary(verbs: Any) -> None:
+    text = "say what a vocabulary file holds and everything that is wrong with it, and repair it"
+    parser = verbs.add_parser("vocabulary", help=text, description=text)
+    parser.set_defaults(verb=vocabulary)
+    parser.add_argument("file", type=_path, metavar="FILE", help="the vocabulary, one piece a line")
+    _takes_json(parser)
+    target = parser.add_mutually_exclusive_group()
+    target.add_argument("--fix", type=_path, metavar="NEW", help="write a repaired copy to this path")
+    target.add_argument("--in-place", action="store_true", help="repair the file itself")
+    parser.add_argument(
+        "--renumber", action="store_true", help="repair also what gives pieces other ids; datasets must be built anew"
+    )
 
 
 def _takes_dataset(parser: argparse.ArgumentParser) -> None:

@@ -55,7 +55,7 @@ TEXTS: dict[str, Words] = {
     "vocabulary.empty": Words("{where} is empty.", "Give a vocabulary with one piece a line."),
     "vocabulary.json": Words(
         "{where} is a JSON file, not a WordPiece vocabulary.",
-        "Give the vocab.txt that belongs to it, one piece a line.",
+        "Give the vocab.txt that belongs to it, or make one ({program} data vocabulary {where} --fix NEW).",
     ),
     "vocabulary.pad_not_first": Words(
         "{where}: [PAD] must be on line 1, where {value} is now.",
@@ -73,6 +73,40 @@ TEXTS: dict[str, Words] = {
         "{where} has no piece that begins with ##, so every piece counts as a word.",
         "Check that it is a WordPiece vocabulary.",
     ),
+    "vocabulary.other_kind": Words(
+        "{where} has neither pieces that begin with ## nor [UNK], [CLS], [SEP] or [MASK], so it is of another kind.",
+        "Give a WordPiece vocabulary, as BERT has it (often called vocab.txt).",
+    ),
+    "vocabulary.byte_order_mark": Words(
+        "{where} begins with an invisible mark, as Windows programs write it.",
+        "It is passed over here; other programs take it for a part of the first piece.",
+    ),
+    "vocabulary.windows": Words(
+        "{where}: {value} lines end as Windows programs write them.",
+        "This is passed over here; other programs take the sign for a part of the piece.",
+    ),
+    "vocabulary.columns": Words(
+        "{where}: {value} lines have a number after the piece.", "Take the second column away (cut -f1 {where} > NEW)."
+    ),
+    "vocabulary.blanks": Words(
+        "{where}: {value} pieces have blanks around them (the first is on this line), so no text ever matches them.",
+        "Take the blanks away, unless a dataset made with them is to be kept.",
+    ),
+    "vocabulary.blank_lines": Words(
+        "{where}: {value} blank lines among the pieces (the first is this one).",
+        "Fill them, as with [unused0]; deleting them would shift the numbers of all that follow.",
+    ),
+    "vocabulary.lines_lost": Words(
+        "{where} has {value} pieces, a few fewer than {name}, which has {published}: it may have lost lines, and then"
+        " all pieces after the first of these have wrong numbers.",
+        "Look at a dataset with it ({program} data inspect), and get the original file if they do not fit.",
+    ),
+    "vocabulary.needs_renumber": Words(
+        "Repairing {where} gives pieces other numbers, so datasets made with it would no longer fit.",
+        "Add --renumber to do it all the same, and build the datasets anew; or find the original vocabulary.",
+    ),
+    "vocabulary.output_exists": Words("{where} is there already.", "Give the path of a file that is not there yet."),
+    "vocabulary.not_written": Words("{where} cannot be written: {reason}.", "Give a path in a folder of your own."),
     "vocabulary.size": Words(
         "{where} has {value} pieces, but model.vocab_size is {wanted}.",
         "Leave model.vocab_size out, or set it to {value}.",

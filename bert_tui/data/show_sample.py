@@ -121,7 +121,7 @@ def _pieces(seen: Sequence[int], answers: Sequence[int], vocabulary: Vocabulary)
 
 def sample_lines(sample: ShownSample, width: int) -> list[Line]:
     """A sample in ``width`` columns: what the model sees, and below each piece it is asked for, the answer."""
-    lines = [(Span(text, "heading"),) for text in _headings(sample, width)]
+    lines: list[Line] = [(Span(text, "heading"),) for text in _headings(sample, width)]
     lines += _part_lines("A", sample.first, width)
     if sample.second:
         lines += _part_lines("B", sample.second, width)
