@@ -17,6 +17,7 @@ def add_data_verbs(verbs: Any) -> None:
     _add_inspect(data_verbs)
     _add_sample(data_verbs)
     _add_vocabulary(data_verbs)
+    _add_resplit(data_verbs)
 
 
 def inspect(options: argparse.Namespace) -> int:
@@ -44,11 +45,19 @@ def vocabulary(options: argparse.Namespace) -> int:
     )
 
 
+def resplit(options: argparse.Namespace) -> int:
+    """``data resplit PREFIX``: cuts the documents of a dataset into sentences."""
+    from bert_tui.plain.resplit import print_resplit
+
+    return print_resplit(options.prefix, options.vocab, options.output)
+
+
 def _add_inspect(verbs: Any) -> None:
     text = "say what a dataset holds and everything that is wrong with it; exit status 1 if it cannot be used"
     parser = verbs.add_parser("inspect", help=text, description=text)
     parser.set_defaults(verb=inspect)
     _takes_dataset(parser)
+    _takes_preset(parser)
     _takes_json(parser)
     parser.add_argument("--full", action="store_true", help="look at all of it instead of evenly spread parts")
     parser.add_argument(
@@ -61,6 +70,7 @@ def _add_sample(verbs: Any) -> None:
     parser = verbs.add_parser("sample", help=text, description=text)
     parser.set_defaults(verb=sample)
     _takes_dataset(parser)
+    _takes_preset(parser)
     parser.add_argument("--number", type=int, default=3, metavar="N", help="how many samples (default: 3)")
     parser.add_argument("--seed", type=int, metavar="S", help="instead of data.seed: other samples, other masks")
 
@@ -79,9 +89,20 @@ def _add_vocabulary(verbs: Any) -> None:
     )
 
 
+def _add_resplit(verbs: Any) -> None:
+    text = "cut the documents of a dataset into sentences, and take [CLS] and [SEP] out of it"
+    parser = verbs.add_parser("resplit", help=text, description=text)
+    parser.set_defaults(verb=resplit)
+    _takes_dataset(parser)
+    parser.add_argument("--output", type=_path, required=True, metavar="PREFIX2", help="the new dataset")
+
+
 def _takes_dataset(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("prefix", type=_path, metavar="PREFIX", help="the dataset's path without .bin and .idx")
     parser.add_argument("--vocab", type=_path, required=True, metavar="FILE", help="the vocabulary it was made with")
+
+
+def _takes_preset(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--preset", metavar="PRESET", help="the run it is for (default: the settings of no preset)")
 
 

@@ -196,6 +196,19 @@ TEXTS: dict[str, Words] = {
     "dataset.empty_sentences": Words(
         "{where}: {value} of the sentences are empty.", "They do no harm; building the dataset anew leaves them out."
     ),
+    "dataset.output_exists": Words("{where} is there already.", "Give the path of a dataset that is not there yet."),
+    "dataset.not_written": Words(
+        "{where} cannot be written: {reason}.", "Give a path in a folder of your own, on a disk with room."
+    ),
+    "resplit.split_already": Words(
+        "{where} is split into sentences already: {value} of its documents have two or more.",
+        "Use it as it is; {program} data inspect {where} --vocab VOCAB says whether anything else is wrong.",
+    ),
+    "resplit.no_ends": Words(
+        "{where} cannot be split: a trial made {value} sentences of each. Its texts are single sentences, or have no"
+        " . ! ? at their ends.",
+        "Train with data.sentence_order = false, which needs no sentences; or build the dataset from other text.",
+    ),
     "index.format": Words(
         "{where} is a sample index of another version (format {value}, not {known}).",
         "Delete that folder; it is rebuilt.",
