@@ -89,8 +89,9 @@ TEXTS: dict[str, Words] = {
         "{where}: {value} lines have a number after the piece.", "Take the second column away (cut -f1 {where} > NEW)."
     ),
     "vocabulary.blanks": Words(
-        "{where}: {value} pieces have blanks around them (the first is on this line), so no text ever matches them.",
-        "Take the blanks away, unless a dataset made with them is to be kept.",
+        "{where}: {value} pieces have blanks around them (the first is on this line), which some programs take for a"
+        " part of the piece.",
+        "Take the blanks away.",
     ),
     "vocabulary.blank_lines": Words(
         "{where}: {value} blank lines among the pieces (the first is this one).",

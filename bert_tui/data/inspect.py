@@ -135,7 +135,7 @@ def _progress(parts: DatasetParts, places: int | None, report: Report | None) ->
     def share(total: int, size: int, width: int) -> int:
         return width * (total if places is None else min(total, places * size))
 
-    total = share(len(parts.lengths), SENTENCES, 12) + share(len(parts.documents), DOCUMENTS, 8)
+    total = share(len(parts.lengths), SENTENCES, 12) + share(max(0, len(parts.documents) - 1), DOCUMENTS, 8)
     total += share(len(parts.tokens), TOKENS, parts.width)
     done = 0
 

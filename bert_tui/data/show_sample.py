@@ -24,6 +24,9 @@ from trainer.spec.vocabulary import CONTINUATION, Vocabulary, read_vocabulary
 How = Literal["plain", "special", "hidden", "replaced", "kept"]
 MARKS: dict[How, str] = {"hidden": "^", "replaced": "!", "kept": "="}
 """What the answer to a piece that is asked begins with."""
+MEANINGS = ("hidden", "replaced by a random piece", "left as it is, and asked all the same")
+"""What the three marks mean."""
+CONTINUATION_MEANING = "A piece that begins with ## goes on the word before it."
 MARGIN = 3
 """Columns before the pieces, for the letter of their part."""
 NARROWEST = 20
@@ -131,23 +134,29 @@ def sample_lines(sample: ShownSample, width: int) -> list[Line]:
 def legend_lines(samples: Sequence[ShownSample], width: int) -> list[Line]:
     """How to read the lines of samples."""
     examples = (ShownPiece("[MASK]", "hidden", "brown"), ShownPiece("lamp", "replaced", "fox"))
-    meanings = ("hidden", "replaced by a random piece", "left as it is, and asked all the same")
     lines: list[Line] = [
         (Span(text, "plain"),)
         for text in _wrapped(
             "The upper line is what the model sees. Where something stands below a piece, the model is asked which"
             " piece belongs there:",
-            width,
+            max(width, NARROWEST),
         )
     ]
-    for piece, meaning in zip((*examples, ShownPiece("dog", "kept", "dog")), meanings, strict=True):
-        seen, answer = _cell(piece, width)
-        space = " " * (MARGIN + len("[MASK]") + 1 - cell_len(seen.text))
-        lines += [(Span(" " * MARGIN, "plain"), seen, Span(space + meaning, "plain"))]
-        lines += [(Span(" " * MARGIN, "plain"), answer)]
+    for piece, meaning in zip((*examples, ShownPiece("dog", "kept", "dog")), MEANINGS, strict=True):
+        lines += _example_lines(piece, meaning, width)
     if any(piece.seen.startswith(CONTINUATION) for sample in samples for piece in (*sample.first, *sample.second)):
-        lines.append((Span("A piece that begins with ## goes on the word before it.", "plain"),))
+        lines += [(Span(text, "plain"),) for text in _wrapped(CONTINUATION_MEANING, max(width, NARROWEST))]
     return lines
+
+
+def _example_lines(piece: ShownPiece, meaning: str, width: int) -> Iterator[Line]:
+    """A piece above its answer, and what that means beside them."""
+    cells, column = _cell(piece, width), len("[MASK]") + 3
+    texts = _wrapped(meaning, max(width, NARROWEST) - MARGIN - column)
+    for row in range(max(len(texts), len(cells))):
+        cell = cells[row] if row < len(cells) else Span("", "plain")
+        text = texts[row] if row < len(texts) else ""
+        yield (Span(" " * MARGIN, "plain"), cell, Span(" " * (column - cell_len(cell.text)) + text, "plain"))
 
 
 def _headings(sample: ShownSample, width: int) -> list[str]:
@@ -159,7 +168,9 @@ def _headings(sample: ShownSample, width: int) -> list[str]:
         True: " A and B were swapped, A follows B in the text: the answer is 'wrong order'.",
     }[sample.swapped]
     counts = f"{sample.count('hidden')} hidden, {sample.count('replaced')} replaced, {sample.count('kept')} kept"
-    return _wrapped(f"Row {sample.row}, {len(pieces)} pieces, {asked} of them asked: {counts}.{order}", width)
+    return _wrapped(
+        f"Row {sample.row}, {len(pieces)} pieces, {asked} of them asked: {counts}.{order}", max(width, NARROWEST)
+    )
 
 
 def _part_lines(letter: str, pieces: Sequence[ShownPiece], width: int) -> list[Line]:
@@ -206,7 +217,7 @@ def _fitting(text: str, room: int) -> str:
 
 
 def _wrapped(text: str, width: int) -> list[str]:
-    return textwrap.wrap(text, max(width, NARROWEST))
+    return textwrap.wrap(text, max(1, width))
 
 
 def plain(line: Line) -> str:

@@ -108,7 +108,8 @@ def count_tokens(parts: DatasetParts, vocabulary: Vocabulary, slices: Iterable[s
             beyond += int(np.count_nonzero(wrong))
             ids = np.where(wrong, vocabulary.unk, ids)
         by_id += np.bincount(ids, minlength=vocabulary.size)
-        broken += int(np.count_nonzero(vocabulary.continuation[ids[1:]] & closed[ids[:-1]]))
+        alone = closed[ids] & ~wrong
+        broken += int(np.count_nonzero(vocabulary.continuation[ids[1:]] & alone[:-1]))
         looked_at += len(ids)
         looked(parts.width * len(ids))
     by_id[vocabulary.unk] -= beyond

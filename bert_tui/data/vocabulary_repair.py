@@ -181,13 +181,10 @@ def _lost_lines(size: int, path: Path) -> list[Flaw]:
 
 
 def _strip_blanks(lines: list[str], path: Path) -> list[Flaw]:
-    """Takes blanks off the ends of pieces. Where the piece is there without, the line becomes a placeholder."""
+    """Takes blanks off the ends of pieces, as tokenizers do when they read the file."""
     found = [number for number, line in enumerate(lines) if _stripped(line) and line != _stripped(line)]
-    taken, placeholders = set(lines), _Placeholders(lines)
     for number in found:
-        bare = _stripped(lines[number])
-        lines[number] = placeholders.next() if bare in taken else bare
-        taken.add(bare)
+        lines[number] = _stripped(lines[number])
     if not found:
         return []
     problem = Problem("vocabulary.blanks", f"{path}:{found[0] + 1}", str(len(found)))
