@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -102,7 +102,7 @@ def inspect_dataset(
     findings += [*sentences.findings, *documents.findings, *counts.findings]
     fit = None
     if len(parts.tokens):
-        edges = read_edges(parts, spread(min(len(parts.lengths), len(parts.pointers)), SENTENCES, PARTS))
+        edges = read_edges(parts, _edge_slices(parts))
         fit = measure_fit(counts, edges, vocabulary)
         findings += fit_findings(fit, parts, vocabulary, vocab_file)
     sound = parts.whole and not any(finding.fatal for finding in (*sentences.findings, *documents.findings))
@@ -123,6 +123,14 @@ def inspect_dataset(
         epoch=size_of_epoch(parts, data, sequence_length) if sound else None,
         findings=tuple(sorted(findings, key=lambda finding: not finding.fatal)),
     )
+
+
+def _edge_slices(parts: DatasetParts) -> Iterator[slice]:
+    """As many sentences at each place as take about the room of the ids read there: beginnings and ends of long ones
+    lie far apart, and a disk reads all between."""
+    sentences = min(len(parts.lengths), len(parts.pointers))
+    mean_length = max(1, len(parts.tokens) // max(1, sentences))
+    return spread(sentences, min(SENTENCES, max(1, TOKENS // mean_length)), PARTS)
 
 
 def _nothing(prefix: Path, vocab_file: Path, findings: list[Finding]) -> Inspection:

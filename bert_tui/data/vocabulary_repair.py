@@ -23,7 +23,7 @@ from trainer.spec.vocabulary import CONTINUATION, NAMED_DUPLICATES, PAD, SPECIAL
 
 UNUSED = re.compile(r"\[unused\d+\]")
 BLANKS = " \t"
-"""What an editor leaves at the end of a line. Other white space of Unicode may be a piece."""
+"""What an editor leaves at the end of a line."""
 PUBLISHED = {
     30522: "the lower-case BERT vocabulary",
     28996: "the cased BERT vocabulary",
@@ -192,7 +192,8 @@ def _strip_blanks(lines: list[str], path: Path) -> list[Flaw]:
 
 
 def _fill_blank_lines(lines: list[str], path: Path) -> list[Flaw]:
-    found = [number for number, line in enumerate(lines) if not _stripped(line)]
+    """White space of any kind is blank: tokenizers part words at it."""
+    found = [number for number, line in enumerate(lines) if not line.strip()]
     placeholders = _Placeholders(lines)
     for number in found:
         lines[number] = placeholders.next()

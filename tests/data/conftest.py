@@ -46,8 +46,10 @@ def english(tmp_path_factory: pytest.TempPathFactory) -> English:
     shuffled = pieces[5:]
     random.Random(0).shuffle(shuffled)
     found = English(
-        folder,
-        *(folder / name for name in ("text_sentence", "text_document", "framed")),
+        folder=folder,
+        sentences=folder / "text_sentence",
+        documents=folder / "text_document",
+        framed=folder / "framed",
         lower=_written(folder / "lower.txt", pieces),
         cased=_written(folder / "cased.txt", cased),
         shuffled=_written(folder / "shuffled.txt", pieces[:5] + shuffled),

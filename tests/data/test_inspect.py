@@ -36,8 +36,8 @@ def small(tmp_path: Path) -> Path:
     return tmp_path / "d"
 
 
-def look(prefix: Path, **settings: bool) -> Inspection:
-    return inspect_dataset(prefix, prefix.with_name("vocab.txt"), Data(), 128, **settings)
+def look(prefix: Path) -> Inspection:
+    return inspect_dataset(prefix, prefix.with_name("vocab.txt"), Data(), 128)
 
 
 def codes(found: Inspection) -> list[str]:
@@ -161,8 +161,8 @@ def test_whatever_the_trainer_refuses_is_found(
             files[ending][offset : offset + len(content)] = content
         ending, change = cut
         files[ending] = files[ending][:change] if change < 0 else files[ending] + bytes(change)
-        for ending, content in files.items():
-            Path(folder, "vocab.txt" if ending == "txt" else f"d.{ending}").write_bytes(content)
+        for ending, changed in files.items():
+            Path(folder, "vocab.txt" if ending == "txt" else f"d.{ending}").write_bytes(changed)
         found = look(prefix)
         json.dumps(found.as_json())
         try:
