@@ -78,7 +78,7 @@ def resplit(prefix: Path, vocab_file: Path, output: Path, report: Report | None 
         with IndexedDatasetWriter(output, vocabulary.size) as writer:
             for documents in _groups(dataset):
                 group = split_documents(dataset, documents, vocabulary, rules)
-                _add(writer, group)
+                writer.add_documents(group.ids, group.lengths, group.counts)
                 sentences, tokens = sentences + len(group.lengths), tokens + len(group.ids)
                 read += int(dataset.lengths[_sentences_of(dataset, documents)].sum(dtype=np.int64))
                 report("splitting", read / len(dataset.tokens))
@@ -126,12 +126,6 @@ def _without_frames(
     shorter = lengths.copy()
     shorter[np.flatnonzero(long)[framed]] -= 2
     return shorter, ids[kept]
-
-
-def _add(writer: IndexedDatasetWriter, group: Group) -> None:
-    sentences = iter(np.split(group.ids, np.cumsum(group.lengths)[:-1])) if len(group.lengths) else iter(())
-    for count in group.counts.tolist():
-        writer.add_document([next(sentences) for _ in range(count)])
 
 
 def _groups(dataset: IndexedDataset) -> Iterator[slice]:

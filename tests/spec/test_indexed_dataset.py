@@ -43,6 +43,18 @@ def bin_of(prefix: Path) -> Path:
     return Path(f"{prefix}.bin")
 
 
+def test_many_documents_at_once_are_written_as_one_by_one(tmp_path: Path) -> None:
+    prefix = written(tmp_path)
+    with IndexedDatasetWriter(tmp_path / "bulk", 100) as writer:
+        for documents in (slice(0, 2), slice(2, 3)):
+            part = [sentence for document in DOCUMENTS[documents] for sentence in document]
+            counts = np.array([len(document) for document in DOCUMENTS[documents]])
+            writer.add_documents(np.concatenate(part), np.array([len(sentence) for sentence in part]), counts)
+    for ending in (".idx", ".bin"):
+        assert Path(f"{tmp_path}/bulk{ending}").read_bytes() == Path(f"{prefix}{ending}").read_bytes()
+    assert len(list(tmp_path.iterdir())) == 4
+
+
 @pytest.mark.parametrize(("vocab_size", "code", "letter"), [(65499, 8, "H"), (65500, 4, "i"), (30522, 8, "H")])
 def test_files_are_megatrons_to_the_byte(tmp_path: Path, vocab_size: int, code: int, letter: str) -> None:
     prefix = written(tmp_path, vocab_size=vocab_size)

@@ -23,7 +23,7 @@ from __future__ import annotations
 import os
 import stat
 import struct
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -92,24 +92,43 @@ class IndexedDataset:
 class IndexedDatasetWriter:
     """Writes a dataset beside its final names; leaving the ``with`` block without an error makes it visible.
 
-    ``.idx`` is renamed last: where there is an ``.idx``, its ``.bin`` is whole.
+    ``.idx`` is renamed last: where there is an ``.idx``, its ``.bin`` is whole. Lengths wait in files beside, so that
+    memory does not grow with the dataset.
     """
 
     def __init__(self, prefix: Path, vocab_size: int) -> None:
         self._final = dataset_paths(prefix)
         self._beside = tuple(path.with_name(f".{path.name}.{os.getpid()}") for path in self._final)
+        self._waiting = tuple(Path(f"{self._beside[0]}.{name}") for name in ("lengths", "documents"))
         self._code = 8 if vocab_size < UINT16_VOCABULARY else 4
         self._dtype = np.dtype(DTYPES[self._code])
         self._content = self._beside[1].open("wb")
-        self._lengths: list[int] = []
-        self._documents = [0]
+        self._lengths, self._documents = (path.open("w+b") for path in self._waiting)
+        self._sentence_count = self._document_count = 0
 
     def add_document(self, sentences: Sequence[Sequence[int] | NDArray[Any]]) -> None:
         """Appends a document: the ids of each of its sentences."""
         for ids in sentences:
             self._content.write(np.asarray(ids, dtype=self._dtype).tobytes())
-            self._lengths.append(len(ids))
-        self._documents.append(len(self._lengths))
+        self._note(np.array([len(ids) for ids in sentences]), np.array([len(sentences)]))
+
+    def add_documents(self, ids: NDArray[Any], lengths: NDArray[Any], counts: NDArray[Any]) -> None:
+        """Appends d documents at once.
+
+        Args:
+            ids: [n], of all their sentences, back to back.
+            lengths: [s], tokens of each sentence; their sum is n.
+            counts: [d], sentences of each document; their sum is s.
+        """
+        self._content.write(ids.astype(self._dtype).tobytes())
+        self._note(lengths, counts)
+
+    def _note(self, lengths: NDArray[Any], counts: NDArray[Any]) -> None:
+        ends = self._sentence_count + np.cumsum(counts, dtype=np.int64)
+        self._lengths.write(lengths.astype("<i4").tobytes())
+        self._documents.write(ends.astype("<i8").tobytes())
+        self._sentence_count += len(lengths)
+        self._document_count += len(counts)
 
     def __enter__(self) -> IndexedDatasetWriter:
         return self
@@ -118,26 +137,39 @@ class IndexedDatasetWriter:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         try:
-            _sync(self._content)
-            self._content.close()
-            if kind is None:
-                self._publish()
+            with self._content, self._lengths, self._documents:
+                if kind is None:
+                    self._publish()
         finally:
-            for path in self._beside:
+            for path in (*self._beside, *self._waiting):
                 path.unlink(missing_ok=True)
 
     def _publish(self) -> None:
-        lengths = np.array(self._lengths, dtype="<i4")
-        pointers = np.zeros(len(lengths), dtype="<i8")
-        np.cumsum(lengths[:-1].astype(np.int64) * self._dtype.itemsize, out=pointers[1:])
+        _sync(self._content)
         with self._beside[0].open("wb") as file:
-            file.write(HEADER.pack(MAGIC, VERSION, self._code, len(lengths), len(self._documents)))
-            for array in (lengths, pointers, np.array(self._documents, dtype="<i8")):
-                file.write(array.tobytes())
+            file.write(HEADER.pack(MAGIC, VERSION, self._code, self._sentence_count, self._document_count + 1))
+            for block in _blocks(self._lengths):
+                file.write(block)
+            end = 0
+            for block in _blocks(self._lengths):
+                lengths = np.frombuffer(block, dtype="<i4").astype(np.int64) * self._dtype.itemsize
+                ends = end + np.cumsum(lengths)
+                file.write((ends - lengths).astype("<i8").tobytes())
+                end = int(ends[-1])
+            file.write(np.zeros(1, dtype="<i8").tobytes())
+            for block in _blocks(self._documents):
+                file.write(block)
             _sync(file)
         for beside, final in zip(reversed(self._beside), reversed(self._final), strict=True):
             beside.replace(final)
         sync_directory(self._final[0].parent)
+
+
+def _blocks(file: Any) -> Iterator[bytes]:
+    """The whole content of a file, a mebibyte at a time."""
+    file.seek(0)
+    while block := file.read(1 << 20):
+        yield block
 
 
 def dataset_paths(prefix: Path) -> tuple[Path, Path]:
