@@ -102,15 +102,15 @@ def examine_vocabulary(path: Path) -> Examination:
     if not any(line in SPECIALS or line.startswith(CONTINUATION) for line in map(_stripped, lines)):
         raise VocabularyError(Problem("vocabulary.other_kind", str(path)))
     size, first = len(lines), lines[0]
+    continuations = sum(line.startswith(CONTINUATION) for line in lines)
+    unused = sum(bool(UNUSED.fullmatch(line)) for line in lines)
     flaws += _lost_lines(size, path)
     for step in (_strip_blanks, _fill_blank_lines, _drop_duplicates):
         flaws += step(lines, path)
     flaws += _put_pad_first(lines, path, first)
     flaws += _add_specials(lines, path)
-    continuations = sum(line.startswith(CONTINUATION) for line in lines)
     if not continuations:
         flaws.append(Flaw(Problem("vocabulary.no_continuation", str(path)), fatal=False))
-    unused = sum(bool(UNUSED.fullmatch(line)) for line in lines)
     return Examination(path, size, continuations, unused, letter_case(lines), tuple(flaws), tuple(lines))
 
 
