@@ -138,40 +138,6 @@ TEXTS: dict[str, Words] = {
         "It was cut off, damaged, or belongs to another .idx: copy or build both again.",
     ),
     "dataset.empty": Words("{where} holds no text.", "Build the dataset again and watch for errors."),
-    "dataset.lengths": Words(
-        "{where} is damaged: sentence {sentence} has length {value}.", "Copy or build the dataset again."
-    ),
-    "dataset.pointers": Words(
-        "{where} is damaged: sentence {sentence} begins at byte {value} instead of {expected}.",
-        "Copy or build the dataset again.",
-    ),
-    "dataset.documents": Words(
-        "{where} is damaged: its documents run from sentence {value} to {last}, not from 0 to {sentences} in order.",
-        "Copy or build the dataset again.",
-    ),
-    "dataset.ids": Words(
-        "{where} holds id {value} (token {position}), but the vocabulary has only {vocabulary} pieces.",
-        "Give the vocabulary that the dataset was made with.",
-    ),
-    "dataset.framed": Words(
-        "{where}: {value} of the sentences carry [CLS] and [SEP], which belong around samples only.",
-        "Take them out: {program} data resplit {where} --vocab VOCAB --output {where}_sentence; or build it anew, with"
-        " Megatron's --tokenizer-hf-no-include-special-tokens.",
-    ),
-    "dataset.no_pairs": Words(
-        "{where}: none of the {documents} training documents (split {value}) has two sentences,"
-        " which sentence order needs.",
-        "Split it: {program} data resplit {where} --vocab VOCAB --output {where}_sentence; or set"
-        " data.sentence_order = false.",
-    ),
-    "dataset.document_level": Words(
-        "{where}: only {value} of the documents have two sentences or more; the dataset seems not to be split.",
-        "Split it: {program} data resplit {where} --vocab VOCAB --output {where}_sentence; or use the one ending in"
-        " _text_sentence, if there is one.",
-    ),
-    "dataset.split_empty": Words(
-        "{where}: of {documents} documents none is left for {value}.", "Change data.split, or use more documents."
-    ),
     "dataset.other_vocabulary": Words(
         "{where} was made with another vocabulary than {value}: read with it, {starts} of the sentences begin inside a"
         " word, {words} of the word parts follow something no word goes on from, and {reserved} of the ids stand for"
@@ -209,6 +175,40 @@ TEXTS: dict[str, Words] = {
         "{where} cannot be split: a trial made {value} sentences of each. Its texts are single sentences, or have no"
         " . ! ? at their ends.",
         "Train with data.sentence_order = false, which needs no sentences; or build the dataset from other text.",
+    ),
+    "dataset.lengths": Words(
+        "{where} is damaged: sentence {sentence} has length {value}.", "Copy or build the dataset again."
+    ),
+    "dataset.pointers": Words(
+        "{where} is damaged: sentence {sentence} begins at byte {value} instead of {expected}.",
+        "Copy or build the dataset again.",
+    ),
+    "dataset.documents": Words(
+        "{where} is damaged: its documents run from sentence {value} to {last}, not from 0 to {sentences} in order.",
+        "Copy or build the dataset again.",
+    ),
+    "dataset.ids": Words(
+        "{where} holds id {value} (token {position}), but the vocabulary has only {vocabulary} pieces.",
+        "Give the vocabulary that the dataset was made with.",
+    ),
+    "dataset.framed": Words(
+        "{where}: {value} of the sentences carry [CLS] and [SEP], which belong around samples only.",
+        "Take them out: {program} data resplit {where} --vocab VOCAB --output {where}_sentence; or build it anew, with"
+        " Megatron's --tokenizer-hf-no-include-special-tokens.",
+    ),
+    "dataset.no_pairs": Words(
+        "{where}: none of the {documents} training documents (split {value}) has two sentences,"
+        " which sentence order needs.",
+        "Split it: {program} data resplit {where} --vocab VOCAB --output {where}_sentence; or set"
+        " data.sentence_order = false.",
+    ),
+    "dataset.document_level": Words(
+        "{where}: only {value} of the documents have two sentences or more; the dataset seems not to be split.",
+        "Split it: {program} data resplit {where} --vocab VOCAB --output {where}_sentence; or use the one ending in"
+        " _text_sentence, if there is one.",
+    ),
+    "dataset.split_empty": Words(
+        "{where}: of {documents} documents none is left for {value}.", "Change data.split, or use more documents."
     ),
     "index.format": Words(
         "{where} is a sample index of another version (format {value}, not {known}).",
