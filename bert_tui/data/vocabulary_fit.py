@@ -41,6 +41,8 @@ FRAMED_SHARE = 0.9
 STRAY_SHARE = 0.001
 """Share of ids that are [CLS] or [SEP] and frame nothing."""
 
+_CONTINUES, _CLOSED = 1, 2
+"""Kinds of piece: goes on a word; is a word of its own."""
 RESERVED = re.compile(r"\[(PAD|MASK|unused\d+)\]")
 BRACKETED = re.compile(r"\[\w+\]")
 SENTENCE_MARKS = frozenset(".!?\u2026\u3002\uff01\uff1f")
@@ -93,25 +95,28 @@ class VocabularyFit:
 
 def count_tokens(parts: DatasetParts, vocabulary: Vocabulary, slices: Iterable[slice], looked: Looked) -> TokenCounts:
     """Counts the ids in ``slices``, and holds each against the size of the vocabulary."""
-    closed = closed_words(vocabulary)
+    kinds = np.where(closed_words(vocabulary), _CLOSED, np.where(vocabulary.continuation, _CONTINUES, 0)).astype(
+        np.uint8
+    )
     by_id = np.zeros(vocabulary.size, dtype=np.int64)
     looked_at = broken = beyond = 0
     first_beyond: Problem | None = None
     for part in slices:
         ids = parts.tokens[part].astype(np.int64)
-        wrong = (ids < 0) | (ids >= vocabulary.size)
-        if wrong.any():
-            place = int(np.argmax(wrong))
-            facts = {"vocabulary": vocabulary.size, "position": part.start + place}
-            content = str(dataset_paths(parts.prefix)[1])
-            first_beyond = first_beyond or Problem("dataset.ids", content, str(ids[place]), facts)
-            beyond += int(np.count_nonzero(wrong))
-            ids = np.where(wrong, vocabulary.unk, ids)
-        by_id += np.bincount(ids, minlength=vocabulary.size)
-        alone = closed[ids] & ~wrong
-        broken += int(np.count_nonzero(vocabulary.continuation[ids[1:]] & alone[:-1]))
         looked_at += len(ids)
         looked(parts.width * len(ids))
+        wrong = np.zeros(0, dtype=np.int64)
+        if len(ids) and not 0 <= ids.min() <= ids.max() < vocabulary.size:
+            wrong = np.flatnonzero((ids < 0) | (ids >= vocabulary.size))
+            facts = {"vocabulary": vocabulary.size, "position": part.start + int(wrong[0])}
+            content = str(dataset_paths(parts.prefix)[1])
+            first_beyond = first_beyond or Problem("dataset.ids", content, str(ids[wrong[0]]), facts)
+            beyond += len(wrong)
+            ids[wrong] = vocabulary.unk
+        by_id += np.bincount(ids, minlength=vocabulary.size)
+        kind = kinds[ids]
+        kind[wrong] = 0
+        broken += int(np.count_nonzero((kind[1:] == _CONTINUES) & (kind[:-1] == _CLOSED)))
     by_id[vocabulary.unk] -= beyond
     findings = [Finding(first_beyond, True, beyond)] if first_beyond else []
     return TokenCounts(looked_at, by_id, broken, findings)
