@@ -13,6 +13,7 @@ from bert_tui.fit import Device, Room, shape_of
 from bert_tui.machine import Machine
 from bert_tui.paths import expand_path
 from trainer.spec import preset_file, sizing
+from trainer.spec.blend import split_variable, with_prefixes
 from trainer.spec.memory import Memory
 from trainer.spec.preset import Preset, contradictions, get, missing, replace
 from trainer.spec.problem import PresetError, Problem
@@ -90,7 +91,7 @@ def fill_from_variables(preset: Preset, environment: Mapping[str, str] = os.envi
         value = environment.get(variable, "").strip()
         wanted = field.startswith(("checkpoint", "logs")) or preset.data.source == "files"
         if value and wanted and not get(preset, field):
-            filled: Any = (value,) if field == "data.data_path" else value
+            filled: Any = split_variable(value) if field == "data.data_path" else value
             preset = replace(preset, **{field.replace(".", "__"): filled})
             used.append(variable)
     return preset, used
@@ -157,7 +158,7 @@ def _with_absolute_paths(preset: Preset) -> Preset:
     for field in (*VARIABLES, "train.init_from"):
         value = get(preset, field)
         if value:
-            expanded = expand_path(value) if isinstance(value, str) else tuple(expand_path(item) for item in value)
+            expanded = expand_path(value) if isinstance(value, str) else with_prefixes(value, expand_path)
             changed[field.replace(".", "__")] = expanded
     return replace(preset, **changed)
 

@@ -81,7 +81,7 @@ class StagedRun:
         preset = read_preset(self.directory.request, find_preset)
         resolved = Resolved(
             run_id=self.directory.id, preset_name="bert-tiny", device=device, ranks=2, threads=1, gpus=(),
-            data_prefix="/data/text", data_fingerprint="0", sample_index="/data/index", vocab_sha256="0",
+            data_path=("/data/text",), data_fingerprint="0", vocab_sha256="0",
             image="", image_id="", code_sha256="0", program_version="test",
         )  # fmt: skip
         write_whole(self.attempt.preset, render_resolved(preset, resolved, "staged"))

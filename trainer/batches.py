@@ -10,6 +10,7 @@ from dataclasses import dataclass, fields
 from itertools import islice
 from typing import TypeVar
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -18,6 +19,8 @@ from trainer.spec.split import Split
 
 AHEAD = 2
 """Batches that lie ready while one is worked on."""
+TOKENS_AT_ONCE = 1 << 16
+"""Of the micro batches that are made together; bounds the memory that takes to some 30 MB."""
 
 T = TypeVar("T")
 
@@ -82,8 +85,14 @@ def positions_of_rank(first: int, rows: int, *, micro_batch: int, data_rank: int
 
 
 def read_share(reader: RowReader, split: Split, micro_batches: Sequence[range], *, pin: bool) -> StepBatch:
-    """Reads the rows at the given positions."""
-    batches = [reader.batch(split, positions) for positions in micro_batches]
+    """Reads the rows at the given positions. Several micro batches are made at once, which takes less time a row."""
+    each = max((len(positions) for positions in micro_batches), default=1)
+    together = max(1, TOKENS_AT_ONCE // (each * reader.sequence_length))
+    batches = [
+        batch
+        for first in range(0, len(micro_batches), together)
+        for batch in _read_together(reader, split, micro_batches[first : first + together])
+    ]
     tensors = [_as_tensors(batch) for batch in batches]
     counts = Counts(
         masked=sum(len(batch.masked_label) for batch in batches),
@@ -114,6 +123,11 @@ def timed(items: Iterable[T]) -> Iterator[tuple[T, float]]:
         except StopIteration:
             return
         yield item, time.monotonic() - began
+
+
+def _read_together(reader: RowReader, split: Split, micro_batches: Sequence[range]) -> list[Batch]:
+    whole = reader.batch(split, np.concatenate([np.arange(rows.start, rows.stop) for rows in micro_batches]))
+    return whole.cut([len(rows) for rows in micro_batches])
 
 
 def _as_tensors(batch: Batch) -> MicroBatch:

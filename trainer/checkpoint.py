@@ -33,6 +33,7 @@ from trainer.spec.checkpoint_folder import (
 )
 from trainer.spec.problem import CheckpointError, Problem
 from trainer.spec.records import Progress, read_record
+from trainer.spec.row_stream import Mark
 from trainer.spec.run_directory import AttemptDirectory
 
 
@@ -45,6 +46,17 @@ class Position:
     """Rows of the training split read so far; the next step begins with this one."""
     pairs: int = 0
     tokens: int = 0
+    marks: tuple[Mark, ...] = ()
+    """Where the walk through each dataset stood, so that it goes on from there."""
+
+    @classmethod
+    def from_json(cls, values: dict[str, Any]) -> Position:
+        """Inverse of ``dataclasses.asdict`` and JSON.
+
+        Raises:
+            KeyError, TypeError: it is something else.
+        """
+        return cls(**{**values, "marks": tuple(Mark(*mark) for mark in values["marks"])})
 
 
 @dataclass(frozen=True)
@@ -89,7 +101,7 @@ class CheckpointFacts:
         """
         data = json.loads(text)
         files = {name: FileFacts(**facts) for name, facts in data["files"].items()}
-        position, identity = Position(**data["position"]), Identity(**data["identity"])
+        position, identity = Position.from_json(data["position"]), Identity(**data["identity"])
         return cls(position, identity, data["layout"], data["optimizer"], files)
 
 

@@ -15,11 +15,11 @@ from torch import Tensor
 from trainer.batches import Counts, StepBatch, positions_of_rank, read_ahead, read_share
 from trainer.learner import Learner, MicroLosses
 from trainer.ranks import Ranks
+from trainer.spec.corpus import Corpus, text_of
 from trainer.spec.indexed_dataset import IndexedDataset
 from trainer.spec.preset import Preset
 from trainer.spec.records import Validation
 from trainer.spec.samples import RowReader
-from trainer.spec.split import split_documents
 from trainer.spec.vocabulary import Vocabulary
 
 UNIGRAM_TOKENS = 10_000_000
@@ -43,7 +43,7 @@ class ValidationSet:
         """What the preset asks for, as far as the split has it; 0 rows where it has none."""
         assert isinstance(preset.train.micro_batch, int)
         wanted = preset.train.eval_steps * preset.train.global_batch
-        return cls(reader, min(wanted, reader.rows("validation")), preset.train.micro_batch)
+        return cls(reader, reader.rows("validation", wanted), preset.train.micro_batch)
 
     def share(self, ranks: Ranks) -> Iterator[tuple[StepBatch, bool]]:
         """This rank's micro batches, one at a time, and whether each counts.
@@ -93,12 +93,18 @@ def _summed(losses: MicroLosses, counts: Counts) -> Tensor:
     return torch.cat([words, order])
 
 
-def unigram_loss(dataset: IndexedDataset, split: str, vocabulary: Vocabulary, data: ValidationSet) -> float:
+def unigram_loss(corpus: Corpus, split: str, vocabulary: Vocabulary, data: ValidationSet) -> float:
     """Nats a target of the validation set when each piece is guessed with its frequency in the training text.
 
     Every piece is counted once more than it was seen, so that none is impossible.
     """
-    counts = 1.0 + _piece_counts(dataset, split, vocabulary)
+    shares = corpus.shares("train", split)
+    blocks = max(1, UNIGRAM_BLOCKS // len(corpus.datasets))
+    seen = [_piece_counts(dataset, split, vocabulary, blocks) for dataset in corpus.datasets]
+    total_seen = sum(int(counts.sum()) for counts in seen)
+    counts = np.ones(vocabulary.size)
+    for share, pieces in zip(shares.tolist(), seen, strict=True):
+        counts += share * total_seen * pieces / max(1, pieces.sum())
     nats = np.log(counts.sum()) - np.log(counts)  # [vocabulary]
     total = targets = 0.0
     for first in range(0, data.rows, data.micro_batch):
@@ -109,14 +115,14 @@ def unigram_loss(dataset: IndexedDataset, split: str, vocabulary: Vocabulary, da
     return total / max(targets, 1.0)
 
 
-def _piece_counts(dataset: IndexedDataset, split: str, vocabulary: Vocabulary) -> NDArray[np.int64]:
-    """[vocabulary]: how often each piece stands in the training documents, or in blocks evenly spread over them."""
-    documents = split_documents(split, dataset.document_count)["train"]
-    text = dataset.sentences(int(dataset.documents[documents.start]), int(dataset.documents[documents.stop]))
+def _piece_counts(dataset: IndexedDataset, split: str, vocabulary: Vocabulary, blocks: int) -> NDArray[np.int64]:
+    """[vocabulary]: how often each piece stands in the training documents, or in ``blocks`` evenly spread over them."""
+    text = text_of(dataset, "train", split)
     counts = np.zeros(vocabulary.size, dtype=np.int64)
     block = UNIGRAM_TOKENS // UNIGRAM_BLOCKS
-    stride = max(block, len(text) // UNIGRAM_BLOCKS)
-    for start in range(0, len(text), stride):
-        counts += np.bincount(text[start : start + block], minlength=vocabulary.size)
+    stride = max(block, len(text) // blocks)
+    for start in range(text.start, text.stop, stride):
+        places = np.arange(start, min(start + block, text.stop))
+        counts += np.bincount(dataset.ids(places, vocabulary.size), minlength=vocabulary.size)
     counts[[vocabulary.pad, vocabulary.cls, vocabulary.sep]] = 0  # are never guessed
     return counts

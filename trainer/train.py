@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import time
 from collections.abc import Iterator
@@ -17,12 +18,11 @@ from trainer.optimizer import learning_rate
 from trainer.ranks import Ranks, joined
 from trainer.report import Reporter, StepReport
 from trainer.saver import SaveEnd, Saver
-from trainer.spec.indexed_dataset import IndexedDataset
+from trainer.spec.corpus import Corpus
 from trainer.spec.preset import Preset
 from trainer.spec.problem import CheckpointError, EnvironmentRefused, Problem, TrainingError
 from trainer.spec.resolved import Resolved, read_resolved
 from trainer.spec.run_directory import AttemptDirectory
-from trainer.spec.sample_index import SampleIndex
 from trainer.spec.samples import RowReader
 from trainer.spec.saved_weights import read_saved_weights, require_fit
 from trainer.spec.sizing import shape_of, step_flops
@@ -53,9 +53,8 @@ class Training:
     ) -> None:
         self.attempt, self.preset, self.ranks, self.reporter = attempt, preset, ranks, reporter
         vocabulary = read_vocabulary(attempt.run.vocabulary)
-        dataset = IndexedDataset(Path(resolved.data_prefix))
-        index = SampleIndex.open(Path(resolved.sample_index))
-        self.reader = RowReader(dataset, index, vocabulary, preset.data, preset.model.sequence_length)
+        corpus = Corpus.open(resolved.data_path)
+        self.reader = RowReader(corpus, vocabulary, preset.data, preset.model.sequence_length)
         self.learner = Learner(shape_of(preset.model, vocabulary.size), preset, ranks)
         self.identity = Identity.of(
             self.learner, data_fingerprint=resolved.data_fingerprint, vocab_sha256=resolved.vocab_sha256
@@ -63,7 +62,7 @@ class Training:
         self.validation = ValidationSet.of(self.reader, preset)
         self.unigram_loss: float | None = None
         if ranks.rank == 0 and self.validation.rows:
-            self.unigram_loss = unigram_loss(dataset, preset.data.split, vocabulary, self.validation)
+            self.unigram_loss = unigram_loss(corpus, preset.data.split, vocabulary, self.validation)
         self.position = Position()
         folder, settings = attempt.run.checkpoints, preset.checkpoint
         self.saver = Saver(self.learner, self.identity, folder, settings, reporter.save_ended)
@@ -108,6 +107,7 @@ class Training:
         if found is not None:
             self.reporter.phase("resume")
             self.position = checkpoint.load(self.learner, found, self.identity)
+            self.reader.resume(self.position.marks)
             self.saved_step = found.step
             self.reporter.resumed(self.position)
         elif self.preset.train.init_from is not None:
@@ -192,7 +192,8 @@ class Training:
             problem = Problem("checkpoint.not_finite", "", str(step))
             self.reporter.save_ended(SaveEnd(step, asked, False, time.monotonic() - began, 0.0, problem))
         else:
-            self.saver.begin(self.position, since=began, asked=asked)
+            position = dataclasses.replace(self.position, marks=self.reader.marks(self.position.rows))
+            self.saver.begin(position, since=began, asked=asked)
             if last and self._saved_step() != step:
                 end = self.saver.wait()
                 assert end is not None and end.problem is not None

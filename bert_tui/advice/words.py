@@ -114,8 +114,13 @@ TEXTS: dict[str, Words] = {
     ),
     # datasets
     "data.split": Words("{where}: {value} is no split.", "Write three numbers, for example 949,50,1."),
-    "dataset.several": Words(
-        "{where} names several datasets: {value}.", "Name one; this version reads one dataset a run."
+    "blend.order": Words(
+        "{where}: {value}, item {place}, is out of place.",
+        'Write a weight before each path, as in ["0.3", "/data/a", "0.7", "/data/b"], or paths alone.',
+    ),
+    "blend.weight": Words(
+        "{where}: the weight {value} (item {place}) is not above zero.",
+        "Write a number above zero, or leave out that dataset.",
     ),
     "dataset.suffix": Words("{where} ends in {value}.", "Give the path without it: {prefix}"),
     "dataset.folder": Words("{where} is a folder. Datasets in it: {found}.", "Give one of them, or another folder's."),
@@ -210,15 +215,7 @@ TEXTS: dict[str, Words] = {
     "dataset.split_empty": Words(
         "{where}: of {documents} documents none is left for {value}.", "Change data.split, or use more documents."
     ),
-    "index.format": Words(
-        "{where} is a sample index of another version (format {value}, not {known}).",
-        "Delete that folder; it is rebuilt.",
-    ),
-    "index.unreadable": Words("{where} is no sample index: {reason}.", "Delete that folder; it is rebuilt."),
-    "index.length": Words(
-        "{where} was made for rows of {value} tokens, and {expected} are wanted.", "Delete that folder; it is rebuilt."
-    ),
-    "index.no_rows": Words("{where} has no text for {value}.", "Change data.split, or use more documents."),
+    "dataset.no_rows": Words("{where} has no text for {value}.", "Change data.split, or use more documents."),
     # TensorBoard
     "board.failed": Words(
         "TensorBoard did not start for {where}: {reason}.",

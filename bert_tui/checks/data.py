@@ -17,6 +17,7 @@ from bert_tui.checks.runner import Question, Subject, ask_all
 from bert_tui.deadline import within
 from bert_tui.machine import Machine
 from bert_tui.paths import expand_path
+from trainer.spec.blend import parse_blend
 from trainer.spec.preset import Data, Preset
 from trainer.spec.problem import Problem, RunError, SpecError
 from trainer.spec.sizing import shape_of
@@ -105,13 +106,15 @@ def dataset(subject: Subject) -> Check:
     from trainer.spec.dataset_check import check_dataset
 
     try:
-        prefix = _one_prefix(data)
-        path = typed_path("data.vocab_file", data.vocab_file or "")
-        found = check_dataset(prefix, _read_vocabulary(path), data, scan=CHECK_SCAN)
+        prefixes = _prefixes(data)
+        fitting = _read_vocabulary(typed_path("data.vocab_file", data.vocab_file or ""))
+        found = [check_dataset(prefix, fitting, data, scan=CHECK_SCAN // len(prefixes)) for prefix in prefixes]
     except SpecError as error:
         return _failed(name, title, error)
-    seen = f"{found.documents:,} documents, {found.sentences:,} sentences, {found.tokens:,} pieces in {prefix}"
-    return _passed(name, title, seen, found.cautions)
+    documents, sentences = sum(each.documents for each in found), sum(each.sentences for each in found)
+    where = prefixes[0] if len(prefixes) == 1 else f"{len(prefixes)} datasets"
+    seen = f"{documents:,} documents, {sentences:,} sentences, {sum(each.tokens for each in found):,} pieces in {where}"
+    return _passed(name, title, seen, [caution for each in found for caution in each.cautions])
 
 
 def checkpoints(subject: Subject) -> Check:
@@ -195,10 +198,9 @@ def _require_fit(found: SavedWeights, preset: Preset) -> None:
     require_fit(found, shape_of(model, vocab_size), sentence_order=data.sentence_order, vocab_sha256=vocab_sha256)
 
 
-def _one_prefix(data: Data) -> Path:
-    if len(data.data_path) > 1:
-        raise RunError(Problem("dataset.several", "data.data_path", " ".join(data.data_path)))
-    return typed_path("data.data_path", data.data_path[0] if data.data_path else "")
+def _prefixes(data: Data) -> list[Path]:
+    """Of all datasets in the blend; one that is empty where none is named, so that it is refused as such."""
+    return [typed_path("data.data_path", prefix) for prefix in parse_blend(data.data_path).prefixes or ("",)]
 
 
 def _look_at_dataset(prefix: Path, data: Data) -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from bert_tui.launchers import launcher_named
 from bert_tui.launchers.protocol import Job
 from bert_tui.plan import Plan
+from trainer.spec.blend import parse_blend
 from trainer.spec.checkpoint_folder import complete_checkpoints
 from trainer.spec.preset import Preset
 from trainer.spec.records import Progress, Request, read_record
@@ -21,8 +23,8 @@ SLOW_DISK = 200e6
 """Bytes a second; what a checkpoint is thought to take before one has been measured."""
 
 
-def job_of(attempt: AttemptDirectory, request: Request, preset: Preset, image: str, data: Path, index: Path) -> Job:
-    """The job of an attempt. ``data`` is the dataset's prefix, ``index`` the folder of its samples."""
+def job_of(attempt: AttemptDirectory, request: Request, preset: Preset, image: str, data_path: Sequence[str]) -> Job:
+    """The job of an attempt. ``data_path`` names its datasets as a preset does."""
     return Job(
         attempt=attempt,
         device=request.device,
@@ -32,9 +34,9 @@ def job_of(attempt: AttemptDirectory, request: Request, preset: Preset, image: s
         image=image,
         readable=(
             attempt.run.code,
-            data.with_name(data.name + ".idx"),
-            data.with_name(data.name + ".bin"),
-            index,
+            *dict.fromkeys(
+                Path(prefix + end) for prefix in parse_blend(data_path).prefixes for end in (".idx", ".bin")
+            ),
             *weights_to_begin_with(attempt.run, preset),
         ),
         writable=(attempt.run.path, tensorboard_folder(attempt.run, preset)),
@@ -50,16 +52,14 @@ def weights_to_begin_with(run: RunDirectory, preset: Preset) -> tuple[Path, ...]
 
 
 def describe_plan(plan: Plan) -> str:
-    """The command that a plan amounts to, with RUN_ID, FINGERPRINT and so on for what is known only later."""
+    """The command that a plan amounts to, with RUN_ID and so on for what is known only later."""
     checkpoints = Path(plan.preset.checkpoint.path or "CHECKPOINT_PATH")
     attempt = RunDirectory(checkpoints / "RUN_ID").attempt(1)
-    index = attempt.run.data_cache / "FINGERPRINT"
-    data = (
-        Path(plan.preset.data.data_path[0]) if plan.preset.data.source == "files" else attempt.run.data_cache / "SAMPLE"
-    )
+    sample = (str(attempt.run.data_cache / "SAMPLE"),)
+    data_path = plan.preset.data.data_path if plan.preset.data.source == "files" else sample
     request = Request(plan.name, {}, plan.device, plan.gpus, plan.ranks, plan.threads)
     launch = plan.preset.launch
-    return launcher_named(launch.launcher).describe(job_of(attempt, request, plan.preset, launch.image, data, index))
+    return launcher_named(launch.launcher).describe(job_of(attempt, request, plan.preset, launch.image, data_path))
 
 
 def tensorboard_folder(run: RunDirectory, preset: Preset) -> Path:

@@ -1,4 +1,4 @@
-"""The phases of a preparation: data, index, image, code. Each gives what the next ones and the trainer need.
+"""The phases of a preparation: data, rows, image, code. Each gives what the next ones and the trainer need.
 
 A run's first attempt decides; later ones take what it decided and refuse what has changed since.
 """
@@ -16,13 +16,15 @@ import trainer
 from bert_tui.launchers.protocol import Launcher, Step
 from bert_tui.runs.job import weights_to_begin_with
 from bert_tui.runs.preparation_file import Show
+from trainer.spec.blend import parse_blend
+from trainer.spec.corpus import Corpus
 from trainer.spec.dataset_check import check_dataset
-from trainer.spec.indexed_dataset import IndexedDataset
+from trainer.spec.fingerprint import fingerprint
 from trainer.spec.preset import Preset
 from trainer.spec.problem import DatasetError, Problem, VocabularyError
 from trainer.spec.resolved import Resolved
+from trainer.spec.row_stream import require_rows
 from trainer.spec.run_directory import RunDirectory, write_whole
-from trainer.spec.sample_index import build_index, fingerprint
 from trainer.spec.saved_weights import read_saved_weights, require_fit
 from trainer.spec.sizing import shape_of
 from trainer.spec.vocabulary import read_vocabulary
@@ -35,17 +37,10 @@ SCAN = 1 << 22
 class PreparedData:
     """A dataset and a vocabulary that fit each other."""
 
-    prefix: Path
+    data_path: tuple[str, ...]
+    """Prefixes, absolute, and weights, as in a preset."""
     vocab_size: int
     vocab_sha256: str
-
-
-@dataclass(frozen=True)
-class PreparedIndex:
-    """The samples made of them."""
-
-    folder: Path
-    fingerprint: str
 
 
 def prepare_data(run: RunDirectory, preset: Preset, first: Resolved | None, show: Show) -> PreparedData:
@@ -55,7 +50,7 @@ def prepare_data(run: RunDirectory, preset: Preset, first: Resolved | None, show
     Raises:
         VocabularyError, DatasetError: they cannot be used, or are no longer those of the first attempt.
     """
-    prefix, vocab_file = _data_files(run, preset, show)
+    data_path, vocab_file = _data_files(run, preset, show)
     if first is not None:
         vocab_file = run.vocabulary
     show(None, None, "", str(vocab_file))
@@ -67,43 +62,41 @@ def prepare_data(run: RunDirectory, preset: Preset, first: Resolved | None, show
     wanted = preset.model.vocab_size
     if preset.data.source == "files" and wanted is not None and wanted != vocabulary.size:
         raise VocabularyError(Problem("vocabulary.size", str(vocab_file), str(vocabulary.size), {"wanted": wanted}))
-    show(None, None, "", str(prefix))
-    check_dataset(prefix, vocabulary, preset.data, scan=SCAN)
+    for prefix in parse_blend(data_path).prefixes:
+        show(None, None, "", prefix)
+        check_dataset(Path(prefix), vocabulary, preset.data, scan=SCAN)
     if first is None:
         write_whole(run.vocabulary, content.decode())
-    return PreparedData(prefix, vocabulary.size, digest)
+    return PreparedData(data_path, vocabulary.size, digest)
 
 
-def _data_files(run: RunDirectory, preset: Preset, show: Show) -> tuple[Path, Path]:
-    """The dataset's prefix and the vocabulary's file."""
+def _data_files(run: RunDirectory, preset: Preset, show: Show) -> tuple[tuple[str, ...], Path]:
+    """The datasets, as in a preset, and the vocabulary's file."""
     if preset.data.source == "files":
-        if len(preset.data.data_path) != 1:
-            paths = " ".join(preset.data.data_path)
-            raise DatasetError(Problem("dataset.several", "data.data_path", paths))
-        return Path(preset.data.data_path[0]), Path(preset.data.vocab_file or "")
+        return preset.data.data_path, Path(preset.data.vocab_file or "")
     from bert_tui.data.sample import VOCAB_SIZE, build_sample_dataset, sample_folder
 
     size = preset.model.vocab_size or VOCAB_SIZE
     folder = sample_folder(run.data_cache, preset.data.seed, size)
     built = build_sample_dataset(folder, preset.data.seed, size, show)
-    return built.prefix, built.vocab_file
+    return (str(built.prefix),), built.vocab_file
 
 
-def prepare_index(
-    run: RunDirectory, preset: Preset, data: PreparedData, first: Resolved | None, show: Show
-) -> PreparedIndex:
-    """Builds the sample index, or finds it in the cache that runs share.
+def prepare_rows(run: RunDirectory, preset: Preset, data: PreparedData, first: Resolved | None, show: Show) -> str:
+    """The data's fingerprint, once it is sure that there is a first row. No index is built: rows are made as they are
+    read.
 
     Raises:
         DatasetError: the data has changed since the first attempt, or yields no sample.
     """
-    dataset = IndexedDataset(data.prefix)
-    mark = fingerprint(dataset, preset.data, preset.model.sequence_length)
+    show(None, None, "", " ".join(data.data_path))
+    corpus, length = Corpus.open(data.data_path), preset.model.sequence_length
+    mark = fingerprint(corpus, preset.data, length, run.data_cache / "fingerprints")
     if first is not None and mark != first.data_fingerprint:
         facts = {"was": first.data_fingerprint}
-        raise DatasetError(Problem("run.data_changed", str(data.prefix), mark, facts))
-    index = build_index(dataset, preset.data, preset.model.sequence_length, run.data_cache / mark, show)
-    return PreparedIndex(index.folder, mark)
+        raise DatasetError(Problem("run.data_changed", " ".join(data.data_path), mark, facts))
+    require_rows(corpus, preset.data, length)
+    return mark
 
 
 def check_weights(run: RunDirectory, preset: Preset, data: PreparedData) -> None:

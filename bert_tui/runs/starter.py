@@ -115,15 +115,15 @@ class Starter:
         data = prepare.prepare_data(run, preset, first, show.report)
         prepare.check_weights(run, preset, data)
         show.enter("index")
-        index = prepare.prepare_index(run, preset, data, first, show.report)
+        fingerprint = prepare.prepare_rows(run, preset, data, first, show.report)
         show.enter("image")
         image, image_id = prepare.prepare_image(launcher, preset, request.device == "cuda", show.report)
         show.enter("code")
         code = prepare.prepare_code(run, update=request.update_code, show=show.report)
         show.enter("launch")
         preset = replace(preset, model__vocab_size=data.vocab_size, launch__image=image or preset.launch.image)
-        self._write_presets(preset, _resolve(run, request, data, index, image, image_id, code))
-        job = job_of(attempt, request, preset, image, data.prefix, index.folder)
+        self._write_presets(preset, _resolve(run, request, data, fingerprint, image, image_id, code))
+        job = job_of(attempt, request, preset, image, data.data_path)
         tensorboard_folder(run, preset).mkdir(mode=0o700, parents=True, exist_ok=True)
         run.cache.mkdir(mode=0o700, exist_ok=True)
         run.checkpoints.mkdir(mode=0o700, exist_ok=True)
@@ -162,7 +162,7 @@ def _resolve(
     run: RunDirectory,
     request: Request,
     data: prepare.PreparedData,
-    index: prepare.PreparedIndex,
+    fingerprint: str,
     image: str,
     image_id: str,
     code: str,
@@ -174,9 +174,8 @@ def _resolve(
         ranks=request.ranks,
         threads=request.threads,
         gpus=request.gpus,
-        data_prefix=str(data.prefix),
-        data_fingerprint=index.fingerprint,
-        sample_index=str(index.folder),
+        data_path=data.data_path,
+        data_fingerprint=fingerprint,
         vocab_sha256=data.vocab_sha256,
         image=image,
         image_id=image_id,

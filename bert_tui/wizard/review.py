@@ -10,6 +10,7 @@ from bert_tui.fit import Device
 from bert_tui.forecast import CPU_CORE_FLOPS, GPU_SHARE, roughly
 from bert_tui.paths import short_path
 from bert_tui.plan import Plan
+from trainer.spec.blend import parse_blend
 from trainer.spec.memory import MIB, Memory
 from trainer.spec.sizing import GIB
 
@@ -83,7 +84,8 @@ def _data(plan: Plan) -> str:
     data = plan.preset.data
     if data.source == "sample":
         return "English text that is on this machine; a vocabulary and a dataset are made from it first."
-    return f"The dataset {' and '.join(map(_short, data.data_path))} with the vocabulary {_short(data.vocab_file)}."
+    datasets = " and ".join(map(_short, parse_blend(data.data_path).prefixes))
+    return f"The dataset {datasets} with the vocabulary {_short(data.vocab_file)}."
 
 
 def _training(plan: Plan) -> str:

@@ -28,7 +28,7 @@ Samples = list[NDArray[np.int64]]
 def packed(lengths: str, rows: int) -> Iterator[MicroBatch]:
     """``BATCHES`` batches of rows that hold as many samples as fit."""
     samples = _samples(lengths, 4 * BATCHES * rows)
-    order, starts = pack(np.array([len(sample) for sample in samples]), LENGTH, lambda done: None)
+    order, starts = pack(np.array([len(sample) for sample in samples]), LENGTH)
     chosen = np.random.default_rng(1).permutation(len(starts) - 1)[: BATCHES * rows]
     for batch in chosen.reshape(BATCHES, rows):
         yield _laid_out([[samples[n] for n in order[starts[row] : starts[row + 1]]] for row in batch])

@@ -11,11 +11,12 @@ import pytest
 
 from bert_tui.data.sample import BuiltDataset, build_sample_dataset, sample_folder
 from bert_tui.data.sample_text import sample_documents
+from trainer.spec.corpus import Corpus
 from trainer.spec.dataset_check import check_dataset
 from trainer.spec.indexed_dataset import IndexedDataset
 from trainer.spec.preset import Data
 from trainer.spec.problem import DatasetError
-from trainer.spec.sample_index import build_index
+from trainer.spec.row_stream import RowStream
 from trainer.spec.samples import RowReader
 from trainer.spec.vocabulary import read_vocabulary
 
@@ -111,13 +112,14 @@ def test_a_python_without_its_documentation_says_so(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("ordered", [True, False])
-def test_its_rows_are_full(built: BuiltDataset, tmp_path: Path, ordered: bool) -> None:
-    data, dataset = Data(source="sample", split="900,100,0", sentence_order=ordered), IndexedDataset(built.prefix)
-    index = build_index(dataset, data, 128, tmp_path / "index", lambda *facts: None)
-    assert index.summary["train"].fill(128) > 0.95
-    assert index.summary["train"].rows > 2000
-    assert index.summary["validation"].rows > 128
-    reader = RowReader(dataset, index, read_vocabulary(built.vocab_file), data, 128)
+def test_its_rows_are_full(built: BuiltDataset, ordered: bool) -> None:
+    data, corpus = Data(source="sample", split="900,100,0", sentence_order=ordered), Corpus.open([str(built.prefix)])
+    size = RowStream(corpus.datasets[0], 0, "train", data, 128).size_of_epoch(100)
+    assert size.counted
+    assert size.fill(128) > 0.95
+    assert size.rows > 2000
+    reader = RowReader(corpus, read_vocabulary(built.vocab_file), data, 128)
+    assert reader.rows("validation") > 128
     reader.batch("train", range(64))
     started = time.perf_counter()
     for number in range(10):

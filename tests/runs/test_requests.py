@@ -20,7 +20,7 @@ from bert_tui.runs.control import kill_run, request_checkpoint, request_stop
 from bert_tui.runs.create import create_run, resume_run
 from bert_tui.runs.end import settle
 from bert_tui.runs.job import weights_to_begin_with
-from bert_tui.runs.prepare import PreparedData, check_weights, prepare_code, prepare_data, prepare_index
+from bert_tui.runs.prepare import PreparedData, check_weights, prepare_code, prepare_data, prepare_rows
 from bert_tui.runs.registry import find_runs, link_run
 from bert_tui.runs.state import RunState, state_of
 from tests.runs.tiny import over, tiny_plan, wait_for
@@ -69,16 +69,14 @@ def resolved(**values: str) -> Resolved:
     known = {
         "run_id": "",
         "preset_name": "",
-        "data_prefix": "",
         "data_fingerprint": "",
-        "sample_index": "",
         "vocab_sha256": "",
         "image": "",
         "image_id": "",
         "code_sha256": "",
         "program_version": "",
     }
-    return Resolved(device="cpu", ranks=1, threads=1, gpus=(), **(known | values))
+    return Resolved(device="cpu", ranks=1, threads=1, gpus=(), data_path=(), **(known | values))
 
 
 def test_a_folder_that_cannot_be_written_is_refused_before_anything_starts(tmp_path: Path) -> None:
@@ -220,17 +218,17 @@ def test_no_end_is_recorded_while_somebody_has_the_lock(tmp_path: Path) -> None:
 
 def test_data_or_vocabulary_that_changed_since_the_first_attempt_are_refused(files: Preset, run: RunDirectory) -> None:
     data = prepare_data(run, files, None, silent)
-    index = prepare_index(run, files, data, None, silent)
-    assert (data.vocab_size, index.folder.parent) == (len(PIECES), run.data_cache)
-    first = resolved(vocab_sha256=data.vocab_sha256, data_fingerprint=index.fingerprint)
-    assert prepare_index(run, files, prepare_data(run, files, first, silent), first, silent) == index
+    mark = prepare_rows(run, files, data, None, silent)
+    assert data.vocab_size == len(PIECES)
+    first = resolved(vocab_sha256=data.vocab_sha256, data_fingerprint=mark)
+    assert prepare_rows(run, files, prepare_data(run, files, first, silent), first, silent) == mark
 
     binary = Path(f"{files.data.data_path[0]}.bin")
     content = bytearray(binary.read_bytes())
     content[0] = 7
     binary.write_bytes(content)
     with pytest.raises(DatasetError) as refused:
-        prepare_index(run, files, PreparedData(data.prefix, data.vocab_size, data.vocab_sha256), first, silent)
+        prepare_rows(run, files, PreparedData(data.data_path, data.vocab_size, data.vocab_sha256), first, silent)
     assert refused.value.problems[0].code == "run.data_changed"
 
     run.vocabulary.write_text("\n".join([*PIECES, "d"]) + "\n")

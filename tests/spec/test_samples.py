@@ -9,21 +9,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from trainer.spec.corpus import Corpus
 from trainer.spec.indexed_dataset import IndexedDataset, IndexedDatasetWriter
 from trainer.spec.preset import Data
 from trainer.spec.problem import DatasetError
-from trainer.spec.sample_index import SampleIndex, build_index, fingerprint
+from trainer.spec.row_stream import RowStream
 from trainer.spec.samples import Batch, RowReader, trim
-from trainer.spec.split import split_documents
+from trainer.spec.split import Split, split_documents
 from trainer.spec.vocabulary import Vocabulary
 
 LENGTH = 128
 SIZE = 3000
 DATA = Data(split="80,20,0", seed=7)
-
-
-def quiet(done: float, total: float, unit: str, detail: str) -> None:
-    pass
 
 
 @pytest.fixture(scope="module")
@@ -46,14 +43,19 @@ def dataset(tmp_path_factory: pytest.TempPathFactory) -> IndexedDataset:
     return IndexedDataset(prefix)
 
 
-def reader_of(dataset: IndexedDataset, vocabulary: Vocabulary, data: Data, folder: Path) -> RowReader:
-    index = build_index(dataset, data, LENGTH, folder / fingerprint(dataset, data, LENGTH), quiet)
-    return RowReader(dataset, index, vocabulary, data, LENGTH)
+def reader_of(dataset: IndexedDataset, vocabulary: Vocabulary, data: Data, length: int = LENGTH) -> RowReader:
+    return RowReader(Corpus((dataset,), None), vocabulary, data, length)
 
 
 @pytest.fixture(scope="module")
-def reader(dataset: IndexedDataset, vocabulary: Vocabulary, tmp_path_factory: pytest.TempPathFactory) -> RowReader:
-    return reader_of(dataset, vocabulary, DATA, tmp_path_factory.mktemp("index"))
+def reader(dataset: IndexedDataset, vocabulary: Vocabulary) -> RowReader:
+    return reader_of(dataset, vocabulary, DATA)
+
+
+def pairs_of(dataset: IndexedDataset, split: Split, data: Data = DATA) -> NDArray[np.int64]:
+    """[P, 3]: first sentence, sentence after the last and target of each sample of the first epoch, row by row."""
+    samples = RowStream(dataset, 0, split, data, LENGTH).group_of(0).samples
+    return np.stack([samples.first, samples.end, samples.target], axis=1)
 
 
 def epoch(reader: RowReader, number: int = 0) -> Batch:
@@ -102,7 +104,7 @@ def assert_is_source(dataset: IndexedDataset, pair: NDArray[np.int64], first: li
 def test_packed_samples_are_the_source_text(dataset: IndexedDataset, reader: RowReader) -> None:
     """Row by row, once masks and swaps are undone."""
     batch = reader.batch("validation", np.arange(reader.rows("validation")))
-    pairs = reader.index.pairs["validation"].astype(np.int64)
+    pairs = pairs_of(dataset, "validation")
     samples = texts(batch)
     assert batch.pairs_count == len(batch.pair_index) == len(pairs) == len(samples) > 300
     for pair, (first, second) in zip(pairs, samples, strict=True):
@@ -127,45 +129,41 @@ def test_documents_of_any_shape_give_sound_rows(
                 writer.add_document([np.arange(length) % 15 + 5 for length in shape])
         try:
             dataset = IndexedDataset(Path(folder, "d"))
-            index = build_index(dataset, data, 16, Path(folder, "index"), quiet)
+            reader = reader_of(dataset, words, data, 16)
+            reader.batch("train", [0])
         except DatasetError as error:
-            assert error.problems[0].code in ("dataset.empty", "dataset.no_pairs")
+            assert error.problems[0].code in ("dataset.empty", "dataset.no_pairs", "dataset.no_rows")
             return
-        reader = RowReader(dataset, index, words, data, 16)
         batch = reader.batch("train", np.arange(reader.rows("train")))
-        assert batch.pairs_count == index.summary["train"].pairs
-        assert batch.tokens_count == index.summary["train"].tokens == (batch.segments > 0).sum()
+        size = RowStream(dataset, 0, "train", data, 16).size_of_epoch(1)
+        assert size.counted
+        assert batch.pairs_count == size.samples
+        assert batch.tokens_count == size.tokens == (batch.segments > 0).sum()
         assert (batch.masked_label >= 5).all()
         assert sum(len(a) + len(b) for a, b in texts(batch, ordered=ordered)) == batch.tokens_count - (
             batch.pairs_count * (3 if ordered else 2)
         )
 
 
-def test_no_sample_is_lost_or_doubled_in_an_epoch(reader: RowReader) -> None:
-    """Each epoch has the same samples in another order, masked anew."""
-    first, second = epoch(reader, 0), epoch(reader, 1)
-    starts = [sorted(str(text) for text in texts(batch)) for batch in (first, second)]
-    assert first.pairs_count == second.pairs_count
-    assert starts[0] != starts[1]  # cut elsewhere
-    assert not np.array_equal(first.segments, second.segments)  # another order
-    pairs = reader.index.pairs["train"]
-    assert len(np.unique(pairs[:, 0])) == len(pairs) == first.pairs_count
-
-
-def test_pairs_cover_every_document_without_overlap(dataset: IndexedDataset, reader: RowReader) -> None:
-    pairs = reader.index.pairs["train"].astype(np.int64)
-    pairs = pairs[np.argsort(pairs[:, 0])]
+def test_every_epoch_covers_every_document_once(dataset: IndexedDataset) -> None:
+    """Each in its own order and cut its own way."""
+    stream = RowStream(dataset, 0, "train", DATA, LENGTH)
     documents = split_documents(DATA.split, dataset.document_count)["train"]
-    covered = np.concatenate([np.arange(first, end) for first, end, _ in pairs])
     expected: list[int] = []
     for d in documents:
         first, end = int(dataset.documents[d]), int(dataset.documents[d + 1])
         if end - first >= 2 and dataset.lengths[first:end].sum():
             expected += range(first, end)
-    assert covered.tolist() == expected
-    summary = reader.index.summary["train"]
-    assert summary.documents == len(documents)
-    assert summary.dropped_documents == sum(int(dataset.documents[d + 1] - dataset.documents[d]) < 2 for d in documents)
+    row, orders = 0, []
+    for number in range(3):
+        group = stream.group_of(row)
+        assert group.mark[:2] == (number, 0)
+        samples = group.samples
+        covered = [np.arange(*sample) for sample in zip(samples.first, samples.end, strict=True)]
+        orders.append(samples.first.tolist())
+        assert np.sort(np.concatenate(covered)).tolist() == expected
+        row = group.end
+    assert orders[0] != orders[1] != orders[2]
 
 
 def test_layout_of_a_row(reader: RowReader, vocabulary: Vocabulary) -> None:
@@ -248,15 +246,16 @@ def test_a_sample_does_not_depend_on_what_is_read_with_it(reader: RowReader) -> 
         assert np.array_equal(together.swapped[pairs], alone.swapped)
 
 
-def test_another_reader_of_the_same_index_reads_the_same(
-    dataset: IndexedDataset, vocabulary: Vocabulary, reader: RowReader, tmp_path: Path
-) -> None:
-    again = reader_of(dataset, vocabulary, DATA, tmp_path)
+def test_another_reader_reads_the_same(dataset: IndexedDataset, vocabulary: Vocabulary, reader: RowReader) -> None:
+    again = reader_of(dataset, vocabulary, DATA)
     for one, other in zip(epoch(reader, 2).__dict__.values(), epoch(again, 2).__dict__.values(), strict=True):
         assert np.array_equal(one, other)
-    first, second = reader.index.folder, again.index.folder
-    for path in first.iterdir():
-        assert path.read_bytes() == (second / path.name).read_bytes()
+
+
+def test_a_batch_is_cut_into_what_would_have_been_read(reader: RowReader) -> None:
+    for part, rows in zip(reader.batch("train", range(12)).cut([3, 1, 8]), ([0, 1, 2], [3], range(4, 12)), strict=True):
+        for one, other in zip(part.__dict__.values(), reader.batch("train", rows).__dict__.values(), strict=True):
+            assert np.array_equal(one, other)
 
 
 def test_validation_rows_keep_their_order_and_masks(reader: RowReader) -> None:
@@ -265,81 +264,44 @@ def test_validation_rows_keep_their_order_and_masks(reader: RowReader) -> None:
     assert np.array_equal(one.tokens[2], reader.batch("validation", [2]).tokens[0])
 
 
-def test_packing_fills_the_rows(reader: RowReader) -> None:
-    summary = reader.index.summary["train"]
-    assert summary.fill(LENGTH) >= 0.95
-    assert summary.tokens == epoch(reader).tokens_count
-    assert summary.pairs == epoch(reader).pairs_count
+def test_packing_fills_the_rows(dataset: IndexedDataset, reader: RowReader) -> None:
+    size = RowStream(dataset, 0, "train", DATA, LENGTH).size_of_epoch(1)
+    assert size.fill(LENGTH) >= 0.95
+    assert (size.rows, size.tokens) == (reader.rows("train"), epoch(reader).tokens_count)
 
 
-def test_without_packing_a_row_is_a_sample(dataset: IndexedDataset, vocabulary: Vocabulary, tmp_path: Path) -> None:
-    batch = epoch(reader_of(dataset, vocabulary, Data(split="80,20,0", seed=7, packing=False), tmp_path))
+def test_without_packing_a_row_is_a_sample(dataset: IndexedDataset, vocabulary: Vocabulary) -> None:
+    batch = epoch(reader_of(dataset, vocabulary, Data(split="80,20,0", seed=7, packing=False)))
     assert batch.pairs_count == len(batch.tokens)
     assert batch.segments.max() == 1
     assert (batch.pair_index == np.arange(len(batch.tokens)) * LENGTH).all()
     full = (batch.segments > 0).sum(axis=1)
     assert (full == LENGTH).mean() > 0.5
     short = Data(split="80,20,0", seed=7, packing=False, short_sequence_probability=0.0)
-    assert epoch(reader_of(dataset, vocabulary, short, tmp_path)).pairs_count < batch.pairs_count
+    assert epoch(reader_of(dataset, vocabulary, short)).pairs_count < batch.pairs_count
 
 
-def test_without_sentence_order_there_is_one_segment(
-    dataset: IndexedDataset, vocabulary: Vocabulary, tmp_path: Path
-) -> None:
-    reader = reader_of(dataset, vocabulary, Data(split="80,20,0", seed=7, sentence_order=False), tmp_path)
+def test_without_sentence_order_there_is_one_segment(dataset: IndexedDataset, vocabulary: Vocabulary) -> None:
+    reader = reader_of(dataset, vocabulary, Data(split="80,20,0", seed=7, sentence_order=False))
     batch = epoch(reader)
     assert len(batch.pair_index) == len(batch.swapped) == 0
     assert not batch.types.any()
     assert (unmasked(batch) == vocabulary.sep).sum() == batch.pairs_count
-    documents = split_documents("80,20,0", dataset.document_count)["train"]
-    without_text = sum(not dataset.lengths[dataset.documents[d] : dataset.documents[d + 1]].sum() for d in documents)
-    assert reader.index.summary["train"].dropped_documents == without_text
 
 
-def test_one_sentence_documents_end_in_a_word_not_in_a_loop(tmp_path: Path) -> None:
+def test_one_sentence_documents_end_in_a_word_not_in_a_loop(tmp_path: Path, vocabulary: Vocabulary) -> None:
     with IndexedDatasetWriter(tmp_path / "d", SIZE) as writer:
         for _ in range(1000):
             writer.add_document([[7, 8, 9]])
     with pytest.raises(DatasetError) as caught:
-        build_index(IndexedDataset(tmp_path / "d"), DATA, LENGTH, tmp_path / "index", quiet)
+        reader_of(IndexedDataset(tmp_path / "d"), vocabulary, DATA).batch("train", [0])
     assert caught.value.problems[0].code == "dataset.no_pairs"
-    assert not (tmp_path / "index").exists()
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["d.bin", "d.idx"]
 
 
-def test_an_index_that_is_not_one_is_refused(reader: RowReader, tmp_path: Path) -> None:
-    def code() -> str:
-        with pytest.raises(DatasetError) as caught:
-            SampleIndex.open(tmp_path)
-        return caught.value.problems[0].code
-
-    assert code() == "index.unreadable"
-    for path in reader.index.folder.iterdir():
-        (tmp_path / path.name).write_bytes(path.read_bytes())
-    SampleIndex.open(tmp_path)
-    for wild in (b"", b"\x93NUMPY\x01\x00", b"PK\x03\x04", (tmp_path / "train-pairs.npy").read_bytes()[:-1]):
-        (tmp_path / "train-pairs.npy").write_bytes(wild)
-        assert code() == "index.unreadable"
-    (tmp_path / "meta.json").write_text('{"format": 0}')
-    assert code() == "index.format"
-
-
-def test_a_split_without_rows_says_so(dataset: IndexedDataset, vocabulary: Vocabulary, reader: RowReader) -> None:
+def test_a_split_without_rows_says_so(reader: RowReader) -> None:
     assert reader.rows("test") == 0
     with pytest.raises(DatasetError):
         reader.batch("test", [0])
-    with pytest.raises(DatasetError):
-        RowReader(dataset, reader.index, vocabulary, DATA, LENGTH * 2)
-
-
-def test_the_fingerprint_follows_the_data_and_its_settings(dataset: IndexedDataset, tmp_path: Path) -> None:
-    seen = {fingerprint(dataset, DATA, LENGTH), fingerprint(dataset, DATA, 64)}
-    seen.add(fingerprint(dataset, Data(split="80,20,0", seed=8), LENGTH))
-    with IndexedDatasetWriter(tmp_path / "d", SIZE) as writer:
-        writer.add_document([[7, 8], [9]])
-    seen.add(fingerprint(IndexedDataset(tmp_path / "d"), DATA, LENGTH))
-    assert len(seen) == 4
-    assert fingerprint(dataset, DATA, LENGTH) in seen
 
 
 def one_by_one(a: int, b: int, target: int) -> tuple[int, int]:
@@ -357,7 +319,9 @@ def test_trimming_is_megatrons_loop() -> None:
     lengths = np.array([(a, b) for a, b, _ in cases])
     starts = np.tile([100, 200], (len(cases), 1))
     draws = np.random.default_rng(0).random((len(cases), 24))
-    new_starts, kept = trim(starts, lengths, np.array([target for _, _, target in cases]), draws)
+    new_starts, kept = trim(
+        starts, lengths, np.array([target for _, _, target in cases]), draws, np.full(len(cases), 24)
+    )
     assert kept.tolist() == [list(one_by_one(*case)) for case in cases]
     lost, front = lengths - kept, new_starts - starts
     assert (front >= 0).all()
@@ -368,7 +332,11 @@ def test_trimming_is_megatrons_loop() -> None:
 
 def test_a_very_long_sentence_is_cut_not_dropped() -> None:
     starts, kept = trim(
-        np.array([[0, 5000]]), np.array([[5000, 3]]), np.array([125]), np.random.default_rng(0).random((1, 128))
+        np.array([[0, 5000]]),
+        np.array([[5000, 3]]),
+        np.array([125]),
+        np.random.default_rng(0).random((1, 128)),
+        np.array([128]),
     )
     assert kept.tolist() == [[122, 3]]
     assert 1500 < starts[0, 0] < 3500
@@ -386,10 +354,8 @@ def test_splits_are_contiguous_and_exact() -> None:
     assert [len(part) for part in split_documents("1", 7).values()] == [7, 0, 0]
 
 
-def test_an_id_beyond_the_vocabulary_is_told_when_it_is_read(
-    dataset: IndexedDataset, reader: RowReader, vocabulary: Vocabulary
-) -> None:
+def test_an_id_beyond_the_vocabulary_is_told_when_it_is_read(dataset: IndexedDataset, vocabulary: Vocabulary) -> None:
     small = Vocabulary(vocabulary.pieces[:2000], 0, 1, 2, 3, 4, vocabulary.continuation[:2000])
     with pytest.raises(DatasetError) as caught:
-        RowReader(dataset, reader.index, small, DATA, LENGTH).batch("train", range(8))
+        reader_of(dataset, small, DATA).batch("train", range(8))
     assert caught.value.problems[0].code == "dataset.ids"

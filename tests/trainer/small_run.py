@@ -15,13 +15,14 @@ from pathlib import Path
 from typing import IO, Any
 
 from trainer.spec import preset as schema
-from trainer.spec.indexed_dataset import IndexedDataset, IndexedDatasetWriter
+from trainer.spec.corpus import Corpus
+from trainer.spec.fingerprint import fingerprint
+from trainer.spec.indexed_dataset import IndexedDatasetWriter
 from trainer.spec.metrics_file import read_layout
 from trainer.spec.preset import Preset
 from trainer.spec.records import Progress, read_record
 from trainer.spec.resolved import Resolved, render_resolved
 from trainer.spec.run_directory import AttemptDirectory, RunDirectory
-from trainer.spec.sample_index import SampleIndex, build_index, fingerprint
 from trainer.spec.samples import RowReader
 from trainer.spec.vocabulary import read_vocabulary
 
@@ -35,7 +36,8 @@ def small_preset(folder: Path, **values: Any) -> Preset:
     preset = schema.replace(
         Preset(),
         model__layers=2, model__hidden=32, model__heads=4, model__sequence_length=32, model__dropout=0.0,
-        model__vocab_size=PIECES, data__data_path=(str(folder / "text_sentence"),),
+        model__vocab_size=PIECES,
+        data__data_path=("7", str(folder / "text_sentence"), "3", str(folder / "more_sentence")),
         data__vocab_file=str(folder / "vocab.txt"), data__split="80,20,0",
         train__steps=12, train__global_batch=8, train__micro_batch=2, train__learning_rate=1e-3,
         train__warmup=2, train__decay=12, train__eval_every=5, train__eval_steps=1, parallel__data=1,
@@ -46,21 +48,23 @@ def small_preset(folder: Path, **values: Any) -> Preset:
 
 
 def write_dataset(folder: Path) -> None:
-    """A vocabulary, and documents of sentences in which words tend to be followed by their successors."""
-    draw = random.Random(7)
+    """A vocabulary, and two datasets whose documents are sentences in which words tend to be followed by their
+    successors: in the second one to the far side of them."""
     words = [f"w{number}" for number in range(PIECES - 6)]
     (folder / "vocab.txt").write_text("\n".join(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *words, "##s"]) + "\n")
-    with IndexedDatasetWriter(folder / "text_sentence", PIECES) as writer:
-        for _ in range(100):
-            first = draw.randrange(5, 90)
-            sentences = draw.randrange(2, 7)
-            writer.add_document([[first + n + k for k in range(draw.randrange(3, 13))] for n in range(sentences)])
+    for name, documents, first_words in (("text_sentence", 100, (5, 90)), ("more_sentence", 40, (60, 105))):
+        draw = random.Random(7)
+        with IndexedDatasetWriter(folder / name, PIECES) as writer:
+            for _ in range(documents):
+                first = draw.randrange(*first_words)
+                sentences = draw.randrange(2, 7)
+                writer.add_document([[first + n + k for k in range(draw.randrange(3, 13))] for n in range(sentences)])
 
 
 def open_reader(folder: Path, preset: Preset) -> RowReader:
-    """The rows of the dataset in ``folder``; its index is built the first time."""
-    dataset, index = _dataset(folder, preset)
-    return RowReader(dataset, index, read_vocabulary(folder / "vocab.txt"), preset.data, preset.model.sequence_length)
+    """The rows of the datasets in ``folder``."""
+    corpus = Corpus.open(preset.data.data_path)
+    return RowReader(corpus, read_vocabulary(folder / "vocab.txt"), preset.data, preset.model.sequence_length)
 
 
 def write_attempt(folder: Path, number: int, preset: Preset) -> AttemptDirectory:
@@ -70,13 +74,14 @@ def write_attempt(folder: Path, number: int, preset: Preset) -> AttemptDirectory
     for path in (attempt.control, attempt.telemetry, attempt.rank_errors):
         path.mkdir(parents=True)
     run.vocabulary.write_bytes((folder / "vocab.txt").read_bytes())
-    dataset, index = _dataset(folder, preset)
     assert isinstance(preset.parallel.data, int)
     resolved = Resolved(
         run_id=run.id, preset_name="small", device="cpu", ranks=preset.parallel.tensor * preset.parallel.data,
-        threads=1, gpus=(), data_prefix=str(dataset.prefix),
-        data_fingerprint=fingerprint(dataset, preset.data, preset.model.sequence_length),
-        sample_index=str(index.folder), vocab_sha256=hashlib.sha256(run.vocabulary.read_bytes()).hexdigest(),
+        threads=1, gpus=(), data_path=preset.data.data_path,
+        data_fingerprint=fingerprint(
+            Corpus.open(preset.data.data_path), preset.data, preset.model.sequence_length
+        ),
+        vocab_sha256=hashlib.sha256(run.vocabulary.read_bytes()).hexdigest(),
         image="", image_id="", code_sha256="", program_version="test",
     )  # fmt: skip
     attempt.preset.write_text(render_resolved(preset, resolved, "for a test"))
@@ -132,10 +137,3 @@ def rank_error(attempt: AttemptDirectory, rank: int = 0) -> dict[str, Any]:
     """What a rank left when it failed."""
     record: dict[str, Any] = json.loads((attempt.rank_errors / f"{rank}.error.json").read_text())
     return record
-
-
-def _dataset(folder: Path, preset: Preset) -> tuple[IndexedDataset, SampleIndex]:
-    dataset = IndexedDataset(folder / "text_sentence")
-    length = preset.model.sequence_length
-    name = fingerprint(dataset, preset.data, length)
-    return dataset, build_index(dataset, preset.data, length, folder / name, lambda *progress: None)

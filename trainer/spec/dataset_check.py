@@ -108,33 +108,18 @@ def _check_size(dataset: IndexedDataset) -> None:
 
 def _check_sentences(dataset: IndexedDataset, scan: int | None) -> None:
     """Lengths are not negative, sentences lie back to back from the start of ``.bin``."""
-    index, width = dataset_paths(dataset.prefix)[0], dataset.dtype.itemsize
-    size = width * len(dataset.tokens)
     for part in _chunks(len(dataset.lengths), scan):
-        lengths = np.array(dataset.lengths[part], dtype=np.int64)
-        if (wrong := np.flatnonzero(lengths < 0)).size:
-            facts = {"sentence": part.start + int(wrong[0])}
-            raise DatasetError(Problem("dataset.lengths", str(index), str(lengths[wrong[0]]), facts))
-        pointers = np.array(dataset.pointers[part.start : part.stop + 1])
-        steps = width * lengths[: len(pointers) - 1]
-        if (wrong := np.flatnonzero(np.diff(pointers) != steps)).size:
-            before = int(wrong[0])
-            facts = {"sentence": part.start + before + 1, "expected": int(pointers[before]) + int(steps[before])}
-            raise DatasetError(Problem("dataset.pointers", str(index), str(pointers[before + 1]), facts))
-        if not 0 <= pointers[0] <= pointers[-1] <= size or (part.start == 0 and pointers[0]):
-            facts = {"sentence": part.start, "expected": width * int(dataset.lengths[: part.start].sum(dtype=np.int64))}
-            raise DatasetError(Problem("dataset.pointers", str(index), str(pointers[0]), facts))
+        dataset.sentence_lengths(part.start, part.stop)
 
 
 def _check_documents(dataset: IndexedDataset, scan: int | None) -> None:
     """The document array starts at 0, never falls and ends at S."""
-    documents, index = dataset.documents, dataset_paths(dataset.prefix)[0]
+    documents = dataset.documents
     sound = documents[0] == 0 and documents[-1] == len(dataset.lengths)
     for part in _chunks(len(documents) - 1, scan):
         sound = sound and bool(np.all(np.diff(documents[part.start : part.stop + 1]) >= 0))
     if not sound:
-        facts = {"last": int(documents[-1]), "sentences": len(dataset.lengths)}
-        raise DatasetError(Problem("dataset.documents", str(index), str(int(documents[0])), facts))
+        raise DatasetError(dataset.wrong_documents())
 
 
 def _check_ids(dataset: IndexedDataset, vocabulary: Vocabulary, scan: int | None) -> None:

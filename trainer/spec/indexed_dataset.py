@@ -75,6 +75,77 @@ class IndexedDataset:
         """D."""
         return len(self.documents) - 1
 
+    def sentence_lengths(self, first: int, end: int) -> NDArray[np.int64]:
+        """Tokens of sentences ``first`` .. ``end`` - 1, [end - first]. What the index says of them is made sure of,
+        so that no place computed from it lies outside of ``.bin``.
+
+        Raises:
+            DatasetError: a length is below zero, or the sentences do not lie back to back within ``.bin``.
+        """
+        index, width = dataset_paths(self.prefix)[0], self.dtype.itemsize
+        lengths = np.array(self.lengths[first:end], dtype=np.int64)
+        if (wrong := np.flatnonzero(lengths < 0)).size:
+            facts = {"sentence": first + int(wrong[0])}
+            raise DatasetError(Problem("dataset.lengths", str(index), str(lengths[wrong[0]]), facts))
+        pointers = np.array(self.pointers[first : end + 1])
+        steps = width * lengths[: len(pointers) - 1]
+        if (wrong := np.flatnonzero(np.diff(pointers) != steps)).size:
+            before = int(wrong[0])
+            facts = {"sentence": first + before + 1, "expected": int(pointers[before]) + int(steps[before])}
+            raise DatasetError(Problem("dataset.pointers", str(index), str(pointers[before + 1]), facts))
+        if len(lengths):
+            self._check_ends(first, int(pointers[0]), int(pointers[0]) + width * int(lengths.sum()))
+        return lengths
+
+    def _check_ends(self, first: int, start: int, stop: int) -> None:
+        """A run of sentences from ``first`` on, bytes ``start`` .. ``stop`` - 1, is a part of ``.bin``."""
+        width, size = self.dtype.itemsize, self.dtype.itemsize * len(self.tokens)
+        if start % width or not 0 <= start <= stop <= size or (first == 0 and start):
+            expected = 0 if first == 0 else f"a multiple of {width} up to {size - (stop - start)}"
+            facts = {"sentence": first, "expected": expected}
+            raise DatasetError(Problem("dataset.pointers", str(dataset_paths(self.prefix)[0]), str(start), facts))
+
+    def documents_before(self, sentences: NDArray[np.int64]) -> NDArray[np.int64]:
+        """How many documents begin at or before each sentence, [n], in a binary search that touches a few pages."""
+        low, high = np.zeros_like(sentences), np.full_like(sentences, len(self.documents))
+        while np.any(low < high):
+            middle = (low + high) // 2
+            behind = self.documents[np.minimum(middle, len(self.documents) - 1)] <= sentences
+            low, high = np.where((low < high) & behind, middle + 1, low), np.where((low < high) & ~behind, middle, high)
+        return low
+
+    def document_borders(self, first: int, end: int) -> NDArray[np.int64]:
+        """``first``, the beginnings of the documents between, and ``end``, rising; empty documents leave no trace.
+
+        Raises:
+            DatasetError: the document array falls there.
+        """
+        after, until = self.documents_before(np.array([first, end - 1])).tolist()
+        inner = np.array(self.documents[after:until])
+        borders = np.concatenate(([first], inner, [end]))
+        if np.any(np.diff(borders) < 0):
+            raise DatasetError(self.wrong_documents())
+        return np.unique(borders)
+
+    def wrong_documents(self) -> Problem:
+        """That the document array is no list of borders."""
+        facts = {"last": int(self.documents[-1]), "sentences": len(self.lengths)}
+        return Problem("dataset.documents", str(dataset_paths(self.prefix)[0]), str(int(self.documents[0])), facts)
+
+    def ids(self, places: NDArray[np.int64], vocab_size: int) -> NDArray[np.int64]:
+        """The ids at places of ``.bin``, [n]. They are held against the vocabulary here as well, because the check
+        before a run looks at a part of a large dataset only.
+
+        Raises:
+            DatasetError: one is not in the vocabulary.
+        """
+        ids = self.tokens[places].astype(np.int64)
+        wrong = np.flatnonzero((ids < 0) | (ids >= vocab_size))
+        if wrong.size:
+            facts = {"vocabulary": vocab_size, "position": int(places[wrong[0]])}
+            raise DatasetError(Problem("dataset.ids", f"{self.prefix}.bin", str(ids[wrong[0]]), facts))
+        return ids
+
     def sentence(self, number: int) -> NDArray[Any]:
         """The ids of one sentence, [length]."""
         start = int(self.pointers[number]) // self.dtype.itemsize

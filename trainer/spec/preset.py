@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from trainer.spec.blend import parse_blend
 from trainer.spec.problem import PresetError, Problem
 from trainer.spec.split import parse_split
 
@@ -95,7 +96,8 @@ class Data:
     )
     data_path: tuple[str, ...] = _setting(
         (),
-        "The indexed dataset: the path without .bin and .idx, usually ending in _text_sentence (DATA_PATH).",
+        "The indexed dataset: the path without .bin and .idx, usually ending in _text_sentence (DATA_PATH). Several "
+        "are blended by their size, or by a weight before each path.",
         "/data/wiki_text_sentence",
         required=True,
     )
@@ -114,6 +116,15 @@ class Data:
     )
     mask_probability: float = _setting(
         0.15, "Share of the pieces the model has to guess.", "0.15", minimum=0.0, maximum=0.5, exclusive=True
+    )
+    mask_whole_words: bool = _setting(True, "Whether all pieces of a word are hidden together.", "true")
+    mask_max_words: int = _setting(
+        3, "Most words in a row that are hidden together (pieces, without whole words).", "3", minimum=1, maximum=20
+    )
+    mask_lengths: Literal["short", "long", "geometric"] = _setting(
+        "short",
+        "How many words are hidden together: 'short' mostly one, 'long' mostly the most, 'geometric' as in SpanBERT.",
+        "short",
     )
     short_sequence_probability: float = _setting(
         0.1, "Share of samples that are made shorter on purpose.", "0.1", minimum=0.0, maximum=1.0
@@ -321,6 +332,7 @@ def contradictions(preset: Preset) -> list[Problem]:
         *_batch_problems(preset),
         *_rate_problems(preset),
         *_split_problems(preset),
+        *_blend_problems(preset),
     ]
 
 
@@ -371,6 +383,14 @@ def _rate_problems(preset: Preset) -> list[Problem]:
 def _split_problems(preset: Preset) -> list[Problem]:
     try:
         parse_split(preset.data.split)
+    except PresetError as error:
+        return list(error.problems)
+    return []
+
+
+def _blend_problems(preset: Preset) -> list[Problem]:
+    try:
+        parse_blend(preset.data.data_path)
     except PresetError as error:
         return list(error.problems)
     return []

@@ -47,7 +47,8 @@ ENGLISH: dict[str, str] = {
     "vocabulary.size": "{where}: {value} pieces, but the preset's model.vocab_size is {wanted}",
     # datasets
     "data.split": "{where}: {value} is not three numbers with commas between them, the first above zero",
-    "dataset.several": "{where}: several datasets ({value}); this version reads one",
+    "blend.order": "{where}: item {place}, {value}, breaks the order: weight, path, weight, path",
+    "blend.weight": "{where}: item {place}, the weight {value}, is not above zero",
     "dataset.suffix": "{where}: the path must be given without {value}: {prefix}",
     "dataset.folder": "{where}: a folder; datasets in it: {found}",
     "dataset.absent": "{where}: no such file",
@@ -78,10 +79,7 @@ ENGLISH: dict[str, str] = {
     "dataset.no_pairs": "{where}: none of {documents} documents for training makes a sample (split {value})",
     "dataset.document_level": "{where}: only {value} of the documents have two sentences or more",
     "dataset.split_empty": "{where}: none of {documents} documents is for {value}",
-    "index.format": "{where}: a sample index of format {value}; this program reads format {known}",
-    "index.unreadable": "{where}: no sample index: {reason}",
-    "index.length": "{where}: made for rows of {value} tokens, wanted {expected}",
-    "index.no_rows": "{where}: no rows for {value}",
+    "dataset.no_rows": "{where}: no rows for {value}",
     # TensorBoard
     "board.failed": "{where}: TensorBoard did not start: {reason}",
     "sample.no_text": "{where}: not there: this Python comes without its documentation",

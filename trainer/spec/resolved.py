@@ -26,12 +26,10 @@ class Resolved:
     """OMP_NUM_THREADS of each."""
     gpus: tuple[str, ...]
     """UUIDs, empty on a CPU."""
-    data_prefix: str
-    """The indexed dataset, absolute, without .bin and .idx."""
+    data_path: tuple[str, ...]
+    """The indexed datasets, absolute, without .bin and .idx, and their weights, as in the preset."""
     data_fingerprint: str
-    """Identifies the dataset and everything that shapes the samples."""
-    sample_index: str
-    """Folder of the sample index, absolute (sample_index.SampleIndex)."""
+    """Identifies the datasets and everything that shapes the rows."""
     vocab_sha256: str
     image: str
     """Empty where no container is used."""
