@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from bert_tui.data.dataset_parts import DatasetParts, read_parts
+from bert_tui.data.dataset_parts import DAMAGE, DatasetParts, read_parts
 from bert_tui.data.epochs import Epoch, size_of_epoch
 from bert_tui.data.finding import Finding
 from bert_tui.data.survey import (
@@ -24,9 +24,13 @@ from bert_tui.data.survey import (
 )
 from bert_tui.data.vocabulary_fit import VocabularyFit, count_tokens, fit_findings, measure_fit
 from trainer.spec.dataset_check import DOCUMENT_LEVEL_SHARE
+from trainer.spec.indexed_dataset import IndexedDataset
 from trainer.spec.preset import Data
-from trainer.spec.problem import Problem
+from trainer.spec.problem import DatasetError, Problem
 from trainer.spec.vocabulary import read_vocabulary
+
+STRUCTURE = DAMAGE | {"dataset.lengths", "dataset.pointers", "dataset.documents"}
+"""Findings after which sentences and documents are not what they seem."""
 
 Report = Callable[[int, int], None]
 """Called with the bytes looked at and the bytes there are to look at."""
@@ -105,9 +109,15 @@ def inspect_dataset(
         edges = read_edges(parts, _edge_slices(parts))
         fit = measure_fit(counts, edges, vocabulary)
         findings += fit_findings(fit, parts, vocabulary, vocab_file)
-    sound = parts.whole and not any(finding.fatal for finding in (*sentences.findings, *documents.findings))
+    sound = not any(finding.problem.code in STRUCTURE for finding in findings)
     findings += _level_findings(parts, sentences, documents, data) if sound else []
     findings += [Finding(caution, fatal=False) for caution in vocabulary.cautions]
+    epoch = None
+    if sound:
+        try:
+            epoch = size_of_epoch(IndexedDataset(prefix), data, sequence_length)
+        except DatasetError as error:  # damage between the places that were looked at
+            findings += [Finding(problem, fatal=True) for problem in error.problems]
     return Inspection(
         prefix=prefix,
         vocab_file=vocab_file,
@@ -120,7 +130,7 @@ def inspect_dataset(
         longest_sentence=sentences.longest,
         paired_share=documents.paired_share,
         fit=fit,
-        epoch=size_of_epoch(parts, data, sequence_length) if sound else None,
+        epoch=epoch,
         findings=tuple(sorted(findings, key=lambda finding: not finding.fatal)),
     )
 

@@ -5,7 +5,6 @@ The marks are signs, not colours, so that they survive a terminal without any; a
 
 from __future__ import annotations
 
-import tempfile
 import textwrap
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -15,9 +14,10 @@ from typing import Literal
 import numpy as np
 from rich.cells import cell_len, set_cell_size
 
+from trainer.spec.corpus import Corpus
 from trainer.spec.indexed_dataset import IndexedDataset
 from trainer.spec.preset import Data
-from trainer.spec.sample_index import Report, build_index
+from trainer.spec.row_stream import require_rows
 from trainer.spec.samples import Batch, RowReader
 from trainer.spec.vocabulary import CONTINUATION, Vocabulary, read_vocabulary
 
@@ -74,26 +74,22 @@ class ShownSample:
         return sum(piece.how == how for piece in (*self.first, *self.second))
 
 
-def read_samples(
-    prefix: Path, vocab_file: Path, data: Data, sequence_length: int, number: int, report: Report
-) -> list[ShownSample]:
+def read_samples(prefix: Path, vocab_file: Path, data: Data, sequence_length: int, number: int) -> list[ShownSample]:
     """The first ``number`` samples that a run with these settings trains on; fewer where an epoch has fewer.
 
     Raises:
         DatasetError: the dataset cannot be read, or gives no samples.
         VocabularyError: the vocabulary cannot be used.
         PresetError: ``data.split`` is no split.
-        OSError: the temporary folder cannot be written.
     """
-    vocabulary, dataset = read_vocabulary(vocab_file), IndexedDataset(prefix)
-    with tempfile.TemporaryDirectory(prefix="bert-tui-") as folder:
-        index = build_index(dataset, data, sequence_length, Path(folder, "index"), report)
-        reader = RowReader(dataset, index, vocabulary, data, sequence_length)
-        found: list[ShownSample] = []
-        for row in range(reader.rows("train")):
-            if len(found) >= number:
-                break
-            found += samples_of_row(reader.batch("train", [row]), vocabulary, row + 1)
+    vocabulary, corpus = read_vocabulary(vocab_file), Corpus((IndexedDataset(prefix),), None)
+    require_rows(corpus, data, sequence_length)
+    reader = RowReader(corpus, vocabulary, data, sequence_length)
+    found: list[ShownSample] = []
+    for row in range(reader.rows("train", most=number)):
+        if len(found) >= number:
+            break
+        found += samples_of_row(reader.batch("train", [row]), vocabulary, row + 1)
     return found[:number]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import shutil
 import struct
@@ -16,11 +17,12 @@ from hypothesis import strategies as st
 from bert_tui.cli import main
 from bert_tui.data.inspect import Inspection, inspect_dataset
 from tests.data.conftest import English
+from trainer.spec.corpus import Corpus
 from trainer.spec.dataset_check import check_dataset
 from trainer.spec.indexed_dataset import HEADER, IndexedDataset, IndexedDatasetWriter
 from trainer.spec.preset import Data
 from trainer.spec.problem import DatasetError
-from trainer.spec.sample_index import build_index
+from trainer.spec.samples import RowReader
 from trainer.spec.vocabulary import read_vocabulary
 
 PIECES = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "the", "cat", "##s", "."]
@@ -50,7 +52,7 @@ def patch(path: Path, offset: int, content: bytes) -> None:
         file.write(content)
 
 
-def test_a_sound_dataset_in_figures(english: English, tmp_path: Path) -> None:
+def test_a_sound_dataset_in_figures(english: English) -> None:
     found = inspect_dataset(english.sentences, english.lower, Data(), 128)
     dataset = IndexedDataset(english.sentences)
     assert found.findings == ()
@@ -63,9 +65,10 @@ def test_a_sound_dataset_in_figures(english: English, tmp_path: Path) -> None:
     assert found.longest_sentence == dataset.lengths.max()
     assert found.fit
     assert found.fit.broken_words_share == found.fit.broken_starts_share == found.fit.reserved_share == 0
-    index = build_index(dataset, Data(split="1"), 128, tmp_path / "index", lambda *facts: None)
+    reader = RowReader(Corpus((dataset,), None), read_vocabulary(english.lower), Data(), 128)
     assert found.epoch
-    assert found.epoch.rows == pytest.approx(0.949 * index.summary["train"].rows, abs=1)
+    assert found.epoch.counted
+    assert found.epoch.rows == reader.rows("train")
 
 
 @pytest.mark.parametrize("name", ["cased", "shuffled", "shortened"])
@@ -130,7 +133,7 @@ def test_a_sampled_look_sees_the_same_shares(small: Path, monkeypatch: pytest.Mo
             writer.add_document([[5] * int(random.integers(1, 30)) + [8] for _ in range(sentences)])
     for name in ("SENTENCES", "DOCUMENTS", "TOKENS"):
         monkeypatch.setattr(f"bert_tui.data.inspect.{name}", 10)
-    monkeypatch.setattr("bert_tui.data.epochs.SENTENCES_AT_A_PLACE", 20)
+    monkeypatch.setattr("trainer.spec.row_stream.CHUNK", 16)
     sampled, seen = look(small), []
     whole = inspect_dataset(
         small, small.with_name("vocab.txt"), Data(), 128, full=True, report=lambda *done: seen.append(done)
@@ -146,17 +149,26 @@ def test_a_sampled_look_sees_the_same_shares(small: Path, monkeypatch: pytest.Mo
     assert seen[-1][0] == seen[-1][1]
 
 
+@functools.cache
+def small_files() -> dict[str, bytes]:
+    """By the ending of their names."""
+    with tempfile.TemporaryDirectory() as folder:
+        with IndexedDatasetWriter(Path(folder, "d"), len(PIECES)) as writer:
+            for _ in range(100):
+                writer.add_document([[5, 6, 7, 8], [5, 6, 8]])
+        files = {ending: Path(folder, f"d.{ending}").read_bytes() for ending in ("idx", "bin")}
+    return {**files, "txt": "".join(f"{piece}\n" for piece in PIECES).encode()}
+
+
 @settings(max_examples=100, deadline=None)
 @given(
     edits=st.lists(st.tuples(st.sampled_from(["idx", "bin"]), st.integers(0, 4000), st.binary(max_size=9)), max_size=4),
     cut=st.tuples(st.sampled_from(["idx", "bin"]), st.integers(-300, 20)),
 )
-def test_whatever_the_trainer_refuses_is_found(
-    edits: list[tuple[str, int, bytes]], cut: tuple[str, int], small_bytes: dict[str, bytes]
-) -> None:
+def test_whatever_the_trainer_refuses_is_found(edits: list[tuple[str, int, bytes]], cut: tuple[str, int]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         prefix = Path(folder, "d")
-        files = {ending: bytearray(content) for ending, content in small_bytes.items()}
+        files = {ending: bytearray(content) for ending, content in small_files().items()}
         for ending, offset, content in edits:
             files[ending][offset : offset + len(content)] = content
         ending, change = cut
@@ -170,16 +182,6 @@ def test_whatever_the_trainer_refuses_is_found(
         except DatasetError as error:
             assert not found.usable
             assert error.problems[0].code in codes(found)
-
-
-@pytest.fixture(scope="module")
-def small_bytes(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
-    folder = tmp_path_factory.mktemp("small")
-    with IndexedDatasetWriter(folder / "d", len(PIECES)) as writer:
-        for _ in range(100):
-            writer.add_document([[5, 6, 7, 8], [5, 6, 8]])
-    vocabulary = "".join(f"{piece}\n" for piece in PIECES).encode()
-    return {"idx": (folder / "d.idx").read_bytes(), "bin": (folder / "d.bin").read_bytes(), "txt": vocabulary}
 
 
 def test_the_command_line(small: Path, english: English, capsys: pytest.CaptureFixture[str]) -> None:

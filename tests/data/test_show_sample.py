@@ -2,31 +2,26 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 from rich.cells import cell_len
 
 from bert_tui.cli import main
 from bert_tui.data.show_sample import ShownPiece, ShownSample, legend_lines, plain, read_samples, sample_lines
 from tests.data.conftest import English
+from trainer.spec.corpus import Corpus
 from trainer.spec.indexed_dataset import IndexedDataset
 from trainer.spec.preset import Data
-from trainer.spec.sample_index import build_index
+from trainer.spec.row_stream import RowStream
 from trainer.spec.samples import RowReader
 from trainer.spec.vocabulary import read_vocabulary
 
 
-def quiet(*_facts: object) -> None:
-    pass
-
-
-def test_samples_are_those_that_training_reads(english: English, tmp_path: Path) -> None:
-    shown = read_samples(english.sentences, english.lower, Data(), 128, 40, quiet)
+def test_samples_are_those_that_training_reads(english: English) -> None:
+    shown = read_samples(english.sentences, english.lower, Data(), 128, 40)
     dataset, vocabulary = IndexedDataset(english.sentences), read_vocabulary(english.lower)
-    index = build_index(dataset, Data(), 128, tmp_path / "index", quiet)
+    size = RowStream(dataset, 0, "train", Data(), 128).size_of_epoch(10)
     rows = list(range(shown[-1].row))
-    batch = RowReader(dataset, index, vocabulary, Data(), 128).batch("train", rows)
+    batch = RowReader(Corpus((dataset,), None), vocabulary, Data(), 128).batch("train", rows)
     ids = batch.tokens[batch.segments > 0]
     pieces = [piece for sample in shown for piece in (*sample.first, *sample.second)]
     assert [piece.seen for piece in pieces] == [vocabulary.pieces[number] for number in ids[: len(pieces)]]
@@ -36,13 +31,11 @@ def test_samples_are_those_that_training_reads(english: English, tmp_path: Path)
     counts = {how: sum(sample.count(how) for sample in shown) for how in ("hidden", "replaced", "kept")}
     assert counts["hidden"] > 4 * counts["replaced"] > 0
     assert counts["kept"] > 0
-    assert (
-        len(read_samples(english.sentences, english.lower, Data(), 128, 10**6, quiet)) == index.summary["train"].pairs
-    )
+    assert len(read_samples(english.sentences, english.lower, Data(), 128, 10**6)) == size.samples
 
 
 def test_without_sentence_order_there_is_one_part(english: English) -> None:
-    (sample,) = read_samples(english.documents, english.lower, Data(sentence_order=False), 128, 1, quiet)
+    (sample,) = read_samples(english.documents, english.lower, Data(sentence_order=False), 128, 1)
     assert sample.swapped is None
     assert sample.second == ()
     assert not any(plain(line).startswith("B") for line in sample_lines(sample, 80))
