@@ -53,8 +53,11 @@ def kill(pid: int, pid_started: float) -> None:
             return
 
 
-def spawn_detached(command: Sequence[str], *, directory: Path, environment: Mapping[str, str], log: Path) -> int:
-    """Starts a process in a session of its own, out of reach of a closed terminal; its words go to ``log``.
+def spawn_detached(
+    command: Sequence[str], *, directory: Path, environment: Mapping[str, str], log: Path, keep: Sequence[int] = ()
+) -> int:
+    """Starts a process in a session of its own, out of reach of a closed terminal; its words go to ``log``. Besides
+    these, it gets the open files whose descriptors are in ``keep``, under the same numbers.
 
     Gives its id.
 
@@ -71,6 +74,7 @@ def spawn_detached(command: Sequence[str], *, directory: Path, environment: Mapp
             cwd=directory,
             env=environment,
             start_new_session=True,
+            pass_fds=keep,
         )
     finally:
         os.close(descriptor)
