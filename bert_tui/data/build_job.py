@@ -26,13 +26,12 @@ from bert_tui.data.build_folder import (
     unwritable,
 )
 from bert_tui.data.build_records import BuildProgress, BuildResult
-from bert_tui.data.order import BuildOrder, check_order
-from bert_tui.paths import expand_path
+from bert_tui.data.order import BuildOrder, absolute, check_order
 from bert_tui.processes import spawn_detached
 from trainer.spec.problem import DatasetError, Problem
 from trainer.spec.records import read_record
 
-__all__ = ["BuildView", "absolute", "find_builds", "read_build", "resume_build", "start_build", "stop_build"]
+__all__ = ["BuildView", "find_builds", "read_build", "resume_build", "start_build", "stop_build"]
 
 BuildState = Literal["running", "finished", "failed", "stopped", "died"]
 """``died``: it has ended and left no word, as after a kill or a reboot."""
@@ -65,18 +64,6 @@ class BuildView:
     def resumable(self) -> bool:
         """Whether it ended before it was done, so that it can go on from its finished shards."""
         return self.state in ("failed", "stopped", "died")
-
-
-def absolute(order: BuildOrder) -> BuildOrder:
-    """The order with every path absolute, so that it means the same wherever it is carried out."""
-    return BuildOrder(
-        **{
-            **vars(order),
-            "inputs": tuple(expand_path(text) for text in order.inputs),
-            "output": Path(expand_path(str(order.output))),
-            "vocab_file": order.vocab_file and Path(expand_path(str(order.vocab_file))),
-        }
-    )
 
 
 def start_build(order: BuildOrder) -> BuildFolder:
@@ -123,8 +110,8 @@ def read_build(folder: BuildFolder) -> BuildView:
         folder=folder,
         order=order,
         state=state,
-        progress=status and status.progress,
-        since=status and status.since,
+        progress=status.progress if status else None,
+        since=status.since if status else None,
         heartbeat=status.heartbeat if status else 0,
         problems=end.problems if end and not alive else (),
         result=end.result if end and not alive else None,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import re
 from collections.abc import Iterator
@@ -9,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, get_args
 
+from bert_tui.paths import expand_path
 from trainer.spec.problem import DatasetError, Problem
 
 Markup = Literal["keep", "markdown", "html"]
@@ -73,6 +75,16 @@ class BuildOrder:
     def prefix(self, key: str) -> Path:
         """The dataset of one JSON key."""
         return self.output if len(self.json_keys) == 1 else Path(f"{self.output}_{key}")
+
+
+def absolute(order: BuildOrder) -> BuildOrder:
+    """The order with every path absolute, so that it means the same wherever it is carried out."""
+    return dataclasses.replace(
+        order,
+        inputs=tuple(expand_path(text) for text in order.inputs),
+        output=Path(expand_path(str(order.output))),
+        vocab_file=order.vocab_file and Path(expand_path(str(order.vocab_file))),
+    )
 
 
 def check_order(order: BuildOrder) -> None:
