@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from bert_tui import __version__, diagnostics
 from bert_tui.checks.check import answer_lines
+from bert_tui.cli_data import add_data_verbs
 from bert_tui.exit_status import ExitStatus
 from bert_tui.invocation import program
 from trainer.spec.problem import PresetError, SpecError
@@ -276,6 +277,7 @@ def _parser() -> argparse.ArgumentParser:
     exporting.add_argument("--step", type=int, metavar="N", help="the checkpoint of this step (default: the last)")
     importing = verb(import_, "make a Hugging Face folder into weights for train.init_from", _takes_output)
     importing.add_argument("folder", type=Path, metavar="HF_DIR", help="what save_pretrained of a BERT wrote")
+    add_data_verbs(verbs)
     return parser
 
 

@@ -161,9 +161,9 @@ TEXTS: dict[str, Words] = {
     "build.choice": Words("{where}: {value} is not known.", "Choose one of {known}."),
     "build.busy": Words(
         "Another build works in {where} (process {pid} on {host}).",
-        "Wait for it; see how far it is with: {program} data builds",
+        "Wait for it. This command shows how far it is: {program} data builds",
     ),
-    "build.no_order": Words("No build was started in {where}.", "See what there is with: {program} data builds"),
+    "build.no_order": Words("No build was started in {where}.", "This command shows what there is: {program} data builds"),
     "build.unwritable": Words(
         "{where} cannot be written: {reason}.", "Choose another place with --output, or change its permissions."
     ),
@@ -229,6 +229,7 @@ TEXTS: dict[str, Words] = {
     "build.started_over": Words(
         "The settings or the input have changed since {where} was begun.", "The build starts again from the beginning."
     ),
+    "build.already": Words("{where} was built from this very text already.", "Nothing needed to be done."),
     "build.shard_gone": Words("{where} has vanished while it was needed.", "Start the same build again."),
     "build.nothing_left": Words(
         "Not a single sentence was found in {where}.", "Check the input, and --json-key, --markup and --bad-text."

@@ -141,6 +141,7 @@ class _Build:
         files = self._look()
         fingerprint = self._fingerprint(files)
         if (summary := self._built_before(fingerprint)) is not None:
+            self._status.caution(Problem("build.already", str(self._order.output)))
             return summary.result
         shards = cut_into_shards(files)
         self._begin(fingerprint)

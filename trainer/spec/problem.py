@@ -88,6 +88,7 @@ ENGLISH: dict[str, str] = {
     "build.no_space": "{where}: needs about {needed} GB, {free} GB are free",
     "build.exists": "{where}: there is a file already that this build has not made",
     "build.started_over": "{where}: begun with other settings or another input; starts again",
+    "build.already": "{where}: was built from the same already; nothing is done",
     "build.shard_gone": "{where}: a finished shard is no longer there",
     "build.nothing_left": "{where}: not a single sentence was found",
     "build.crashed": "{where}: {value}: {reason}",
