@@ -161,9 +161,9 @@ TEXTS: dict[str, Words] = {
     "build.choice": Words("{where}: {value} is not known.", "Choose one of {known}."),
     "build.busy": Words(
         "Another build works in {where} (process {pid} on {host}).",
-        "Wait for it. This command shows how far it is: {program} data builds",
+        "Wait for it; {program} data builds shows how far it is.",
     ),
-    "build.no_order": Words("No build was started in {where}.", "This command shows what there is: {program} data builds"),
+    "build.no_order": Words("No build was started in {where}.", "{program} data builds shows what there is."),
     "build.unwritable": Words(
         "{where} cannot be written: {reason}.", "Choose another place with --output, or change its permissions."
     ),

@@ -24,7 +24,7 @@ from bert_tui.data.inputs import InputFile, find_files, look_at
 from bert_tui.data.join import join_shards
 from bert_tui.data.order import BuildOrder, absolute, check_order
 from bert_tui.data.shard_files import Counts, ShardRecord, record_file, shard_folder
-from bert_tui.data.shards import Shard, cut_into_shards
+from bert_tui.data.shards import SHARD_BYTES, Shard, cut_into_shards
 from bert_tui.data.status_file import Report, StatusFile
 from bert_tui.data.wordpiece import WordPiece
 from bert_tui.data.worker import LearnVocabulary, Seen, TokenizeShard
@@ -143,7 +143,7 @@ class _Build:
         if (summary := self._built_before(fingerprint)) is not None:
             self._status.caution(Problem("build.already", str(self._order.output)))
             return summary.result
-        shards = cut_into_shards(files)
+        shards = cut_into_shards(files, SHARD_BYTES)
         self._begin(fingerprint)
         require_space(self._order, shards, self._folder)
         vocab_file = self._order.vocab_file or self._learn(shards)

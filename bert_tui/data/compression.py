@@ -8,7 +8,10 @@ import io
 import lzma
 import zlib
 from pathlib import Path
-from typing import BinaryIO, Literal, cast
+from typing import TYPE_CHECKING, Any, BinaryIO, Literal, cast
+
+if TYPE_CHECKING:
+    import zstandard
 
 Compression = Literal["none", "gzip", "zstandard", "xz", "bzip2"]
 BEGINNINGS: dict[bytes, Compression] = {
@@ -18,6 +21,8 @@ BEGINNINGS: dict[bytes, Compression] = {
     b"BZh": "bzip2",
 }
 BUFFER = 1 << 20
+PACKED = 1 << 14
+"""Bytes of zstd that are unpacked in one go; they may become a thousand times as many."""
 
 
 class Opened:
@@ -65,7 +70,35 @@ def _unpacked(raw: BinaryIO, compression: Compression) -> BinaryIO:
         case "bzip2":
             return cast(BinaryIO, io.BufferedReader(bz2.BZ2File(raw), BUFFER))
         case "zstandard":
-            import zstandard
+            return cast(BinaryIO, io.BufferedReader(_ZstandardFile(raw), BUFFER))
 
-            reader = zstandard.ZstdDecompressor().stream_reader(raw, read_across_frames=True)
-            return cast(BinaryIO, io.BufferedReader(reader, BUFFER))
+
+class _ZstandardFile(io.RawIOBase):
+    """What the frames of a file hold. The package's own reader takes a torn file for one that ends there."""
+
+    def __init__(self, raw: BinaryIO) -> None:
+        import zstandard
+
+        self._raw = raw
+        self._decompressor = zstandard.ZstdDecompressor()
+        self._frame: zstandard.ZstdDecompressionObj | None = None
+        self._packed = self._unpacked = b""
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        while not self._unpacked:
+            self._packed = self._packed or self._raw.read(PACKED)
+            if not self._packed:
+                if self._frame is not None:
+                    raise EOFError("it ends inside a frame")
+                return 0
+            self._frame = self._frame or self._decompressor.decompressobj()
+            self._unpacked = self._frame.decompress(self._packed)
+            self._packed = self._frame.unused_data
+            if self._frame.eof:
+                self._frame = None
+        size = min(len(buffer), len(self._unpacked))
+        buffer[:size], self._unpacked = self._unpacked[:size], self._unpacked[size:]
+        return size

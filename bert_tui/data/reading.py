@@ -65,6 +65,9 @@ class _Lines:
     def __init__(self, segment: Segment, report: Callable[[int], None]) -> None:
         self.segment = segment
         self.number = 0
+        self.goes_on = False
+        """Whether what was read last is the rest of a line."""
+        self._part = False
         self._report = report
         self._opened: Opened | None = None
         self._left = 0
@@ -84,15 +87,15 @@ class _Lines:
         line = self._read(longest)
         if not line:
             return line
-        self.number += 1
+        self.goes_on, self._part = self._part, not line.endswith(b"\n")
+        self.number += not self.goes_on
         if self._opened is not None:
             self._report(self._opened.position() - self.segment.start)
         return line.removeprefix(MARK) if self.number == 1 and not self.segment.start else line
 
     def put_back(self, rest: bytes) -> None:
-        """The next line begins with this; it was read already."""
+        """This was read already, and comes once more before the rest of its line."""
         self._rest = rest
-        self.number -= 1
 
     def _read(self, longest: int) -> bytes:
         stream = self._open()
@@ -107,6 +110,7 @@ class _Lines:
         """Goes on behind the end of the line that was read in part."""
         while (part := self._read(PIECE)) and not part.endswith(b"\n"):
             continue
+        self._part = False
 
     def close(self) -> None:
         if self._opened is not None:
@@ -165,9 +169,9 @@ def _text_of(record: dict[str, Any], key: str) -> str:
 
 def _read_text(lines: _Lines, order: BuildOrder, log: BadTextLog) -> Iterator[Piece]:
     """A blank line ends a document."""
-    gathered = _Gathered(order)
+    gathered = _Gathered(order, PIECE)
     while raw := lines.read(PIECE):
-        if raw.isspace():
+        if raw.isspace() and not lines.goes_on:
             yield from gathered.piece(ends=True)
         elif (line := log.decode(lines.segment, lines.number, _whole_words(lines, raw))) is not None:
             yield from gathered.add(line)
@@ -176,7 +180,7 @@ def _read_text(lines: _Lines, order: BuildOrder, log: BadTextLog) -> Iterator[Pi
 
 def _read_file(lines: _Lines, order: BuildOrder, log: BadTextLog) -> Iterator[Piece]:
     """The file is a document; with markup it must be in memory whole."""
-    gathered = _Gathered(order, longest=PIECE if order.markup == "keep" else LONGEST_DOCUMENT)
+    gathered = _Gathered(order, PIECE if order.markup == "keep" else LONGEST_DOCUMENT)
     while raw := lines.read(PIECE):
         if (line := log.decode(lines.segment, lines.number, _whole_words(lines, raw))) is not None:
             if order.markup != "keep" and gathered.length + len(line) > LONGEST_DOCUMENT:
@@ -197,7 +201,7 @@ READERS: dict[str, Callable[[_Lines, BuildOrder, BadTextLog], Iterator[Piece]]] 
 class _Gathered:
     """Lines on their way to be a piece."""
 
-    def __init__(self, order: BuildOrder, longest: int = PIECE) -> None:
+    def __init__(self, order: BuildOrder, longest: int) -> None:
         self._order = order
         self._longest = longest
         self._lines: list[str] = []

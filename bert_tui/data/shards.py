@@ -54,7 +54,7 @@ class Shard:
         return sum(segment.size for segment in self.segments)
 
 
-def cut_into_shards(files: Iterable[InputFile], shard_bytes: int = SHARD_BYTES) -> list[Shard]:
+def cut_into_shards(files: Iterable[InputFile], shard_bytes: int) -> list[Shard]:
     """The shards of these files, in order.
 
     Raises:
