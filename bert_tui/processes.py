@@ -10,6 +10,8 @@ import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import bert_tui
+
 
 def host_name() -> str:
     """This machine, as records name it."""
@@ -51,6 +53,13 @@ def kill(pid: int, pid_started: float) -> None:
             os.kill(pid, signal.SIGKILL)
         except ProcessLookupError:
             return
+
+
+def package_environment() -> dict[str, str]:
+    """Variables with which ``python -m`` finds this very package, and nothing in the folder it is called from."""
+    package = str(Path(bert_tui.__file__).parent.parent)
+    paths = [package, *filter(None, [os.environ.get("PYTHONPATH")])]
+    return os.environ | {"PYTHONPATH": os.pathsep.join(paths), "PYTHONSAFEPATH": "1"}
 
 
 def spawn_detached(

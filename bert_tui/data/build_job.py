@@ -6,7 +6,6 @@ is no moment in which a build that was started is not alive.
 
 from __future__ import annotations
 
-import os
 import signal
 import sys
 import time
@@ -27,7 +26,7 @@ from bert_tui.data.build_folder import (
 )
 from bert_tui.data.build_records import BuildProgress, BuildResult
 from bert_tui.data.order import BuildOrder, absolute, check_order
-from bert_tui.processes import spawn_detached
+from bert_tui.processes import package_environment, spawn_detached
 from trainer.spec.problem import DatasetError, Problem
 from trainer.spec.records import read_record
 
@@ -134,7 +133,7 @@ def _spawn(folder: BuildFolder, lock: BuildLock) -> None:
     spawn_detached(
         [sys.executable, "-m", __name__, str(folder.path), str(lock.descriptor)],
         directory=folder.path,
-        environment=os.environ,
+        environment=package_environment(),
         log=folder.log,
         keep=(lock.descriptor,),
     )

@@ -15,7 +15,7 @@ from bert_tui.data.order import BuildOrder
 from bert_tui.data.shards import Segment, Shard
 from trainer.spec.problem import DatasetError, Problem
 
-LONGEST_DOCUMENT = 32 << 20
+LONGEST_DOCUMENT = 16 << 20
 """Bytes of a JSON line, or of a file with markup: these are held in memory whole."""
 PIECE = 1 << 18
 """Bytes of plain text after which a document is handed on in parts. A sentence that goes on behind is cut there."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-PARAGRAPH_END = re.compile(r"\n[^\S\n]*\n")
+BLANK_LINES = re.compile(r"\n[^\S\n]*\n\s*")
+PARAGRAPH_END = "\n\n"
 WRAPPED_WIDTH = 200
 """Characters. Where a line of a paragraph is longer, the text was not wrapped: then each line is a paragraph."""
 LONGEST_SENTENCE = 10_000
@@ -13,35 +14,32 @@ LONGEST_SENTENCE = 10_000
 would fill the memory when it is tokenized in one."""
 
 
-def split_paragraphs(text: str) -> list[str]:
-    """The paragraphs of a text, which blank lines separate, or line ends where lines are long. Line ends and runs of
-    spaces become one space."""
-    text = text.replace("\r\n", "\n").replace("\r", "\n")
-    return [
-        folded
-        for block in (PARAGRAPH_END.split(text) if "\n" in text else [text])
-        for part in _lines_or_whole(block)
-        if (folded := " ".join(part.split()))
-    ]
-
-
-def split_sentences(text: str, language: str = "en") -> list[str]:
-    """The sentences of a text, none across the end of a paragraph."""
+def split_sentences(text: str, language: str = "en") -> Iterator[str]:
+    """The sentences of a text, none across the end of a paragraph. A line end inside a paragraph stays as it is: to the
+    splitter and to the tokenizer it is a space."""
     import sentencex
 
-    return [
-        part
-        for paragraph in split_paragraphs(text)
-        for sentence in sentencex.segment(language, paragraph)
-        for part in _bounded(sentence.strip())
-    ]
+    for part in sentencex.segment(language, mark_paragraphs(text)):
+        if sentence := part.strip():
+            yield from _bounded(sentence) if len(sentence) > LONGEST_SENTENCE else (sentence,)
 
 
-def _lines_or_whole(block: str) -> list[str]:
-    if len(block) <= WRAPPED_WIDTH or "\n" not in block:
-        return [block]
+def mark_paragraphs(text: str) -> str:
+    """The text with one empty line at each end of a paragraph: where there are blank lines, and at line ends where
+    lines are long."""
+    if "\r" in text:
+        text = text.replace("\r\n", "\n").replace("\r", "\n")
+    if "\n" not in text:
+        return text
+    text = BLANK_LINES.sub(PARAGRAPH_END, text)
+    if max(map(len, text.split("\n"))) <= WRAPPED_WIDTH:
+        return text
+    return PARAGRAPH_END.join(_lines_apart(block) for block in text.split(PARAGRAPH_END))
+
+
+def _lines_apart(block: str) -> str:
     lines = block.split("\n")
-    return lines if max(map(len, lines)) > WRAPPED_WIDTH else [block]
+    return PARAGRAPH_END.join(lines) if max(map(len, lines)) > WRAPPED_WIDTH else block
 
 
 def _bounded(sentence: str) -> Iterator[str]:

@@ -13,7 +13,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -70,14 +70,17 @@ class KeyWriter:
         """In the shard: after how many sentences of the dataset the last document ended."""
         self.counts = Counts()
 
-    def add(self, sentences: Sequence[str], *, ends_document: bool) -> None:
+    def add(self, sentences: Iterable[str], *, ends_document: bool) -> None:
         """The next sentences of the document."""
-        self._sentences.extend(sentences)
-        self._characters += sum(map(len, sentences))
+        for sentence in sentences:
+            self._sentences.append(sentence)
+            self._characters += len(sentence)
+            if self._characters >= BATCH:
+                self.flush()
         if ends_document:
             self._ended.append(len(self._sentences))
-        if self._characters >= BATCH or len(self._ended) >= BATCH:
-            self.flush()
+            if len(self._ended) >= BATCH:
+                self.flush()
 
     def flush(self) -> None:
         """Writes what has been gathered."""

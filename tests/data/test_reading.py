@@ -194,9 +194,10 @@ def test_long_lines_and_documents_come_in_parts(tmp_path: Path, monkeypatch: pyt
 
 
 def test_markup_is_taken_out_when_asked_for(tmp_path: Path) -> None:
-    page = "<html><head><title>T</title><style>p {}</style></head><body><h1>Head</h1><p>One <b>bold</b>\nword &amp; <br>more."
-    html = page + "</p><script>if (a < b) {}</script><ul><li>first<li>second</ul></body></html>"
-    markdown = "# Head\n\nOne *bold* [link](http://x.y) and `code`.\n\n```\nprint(1)\n```\n\n- item\n\n| a | b |\n|---|---|\n| c | d |\n"
+    html = "<html><head><title>T</title><style>p {}</style></head><body><h1>Head</h1><p>One <b>bold</b>\nword &amp; "
+    html += "<br>more.</p><script>if (a < b) {}</script><ul><li>first<li>second</ul></body></html>"
+    markdown = "# Head\n\nOne *bold* [link](http://x.y) and `code`.\n\n```\nprint(1)\n```\n\n- item\n\n"
+    markdown += "| a | b |\n|---|---|\n| c | d |\n"
     (tmp_path / "page").write_text(html)
     (tmp_path / "notes").write_text(markdown)
     found, _, _ = documents(order_of(tmp_path / "page", markup="html"))

@@ -1,7 +1,6 @@
 """Ids are those of Hugging Face's tokenizer; nothing in a text becomes a special token."""
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,7 +14,8 @@ from trainer.spec.vocabulary import read_vocabulary
 
 TEXT = (
     "The quick brown fox jumps over the lazy dog. Ångström, café, naïve, Straße, İstanbul, ﬁne, ﷺ. 东京的天气很好。"
-    "한국어 ひらがな カタカナ Ελληνικά кириллица עברית العربية हिन्दी 👍🏽 👨‍👩‍👧 ½ ① ´ ¨ 'it''s' e-mail 3.14 a_b C++ [SEP] ##ing"
+    "한국어 ひらがな カタカナ Ελληνικά кириллица עברית العربية हिन्दी 👍🏽 👨‍👩‍👧 ½ ① ¨ 'it''s' "
+    "e-mail 3.14 a_b C++ [SEP] ##ing"
 )
 SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 
