@@ -126,8 +126,8 @@ def _loop_seconds(documents: list[str], vocab_file: Path) -> float:
 
 
 def test_memory_does_not_grow_with_the_input(text: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """The peak of the builder and of its largest worker, for the text once and four times, in one
-    file; a document of 16 MB on top."""
+    """The peak of the builder and of its largest worker, for the text once and four times in one file, with
+    a document of 16 MB at its end."""
     lines = (text / "text.jsonl").read_bytes()
     long = json.dumps({"text": "A sentence in a very long document. " * 450_000}).encode() + b"\n"
     peaks = {}

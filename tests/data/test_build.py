@@ -161,7 +161,7 @@ def test_an_interrupted_build_goes_on(tmp_path: Path, vocabulary: Path) -> None:
 
     for change in (lambda: path.touch(), lambda: path.write_text(path.read_text() + '{"text": "One more."}\n')):
         with pytest.raises(DatasetError) as caught:
-            change()  # type: ignore[no-untyped-call]
+            change()
             build(torn, quiet)
         assert caught.value.problems[0].code == "build.exists"
     for made in tmp_path.glob("torn/out.*x"):

@@ -4,6 +4,7 @@ import bz2
 import gzip
 import json
 import lzma
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 from bert_tui.data import reading
 from bert_tui.data.bad_text import BadTextLog
 from bert_tui.data.inputs import find_files, look_at
+from bert_tui.data.markup import strip_markup
 from bert_tui.data.order import BuildOrder
 from bert_tui.data.reading import read_shard
 from bert_tui.data.shards import cut_into_shards
@@ -87,7 +89,7 @@ def test_json_lines_come_back_however_they_are_cut(
 def test_files_are_told_by_their_content(tmp_path: Path) -> None:
     plain = b"One text.\n\nAnother\ntext.\n"
     lines = b'{"text": "One text.\\n"}\n{"text": "Another\\ntext.\\n"}\n'
-    packed = {
+    packed: dict[str, Callable[[bytes], bytes]] = {
         "none": bytes,
         "gzip": gzip.compress,
         "xz": lzma.compress,
@@ -215,4 +217,4 @@ def test_markup_is_taken_out_when_asked_for(tmp_path: Path) -> None:
 @given(text=st.text(max_size=200), markup=st.sampled_from(["html", "markdown"]))
 @settings(max_examples=200, deadline=None)
 def test_wild_markup_is_no_harm(text: str, markup: str) -> None:
-    assert isinstance(reading.strip_markup(text, markup), str)  # type: ignore[arg-type]
+    assert isinstance(strip_markup(text, markup), str)  # type: ignore[arg-type]
