@@ -241,7 +241,21 @@ class BertTui(FrameDifference, App[int]):
         """The list of all runs."""
         from bert_tui.screens.runs import RunsScreen
 
-        self.push_screen(RunsScreen())
+        self.push_screen(RunsScreen(), self._list_left)
+
+    def _list_left(self, deleted: frozenset[str] | None) -> None:
+        """Runs that were deleted are offered no more; there is nothing left to watch of one."""
+        if not deleted:
+            return
+        threading.Thread(target=self._seek_runs, name="find runs", daemon=True).start()
+        if self._watched is None or self._watched.id not in deleted:
+            return
+        self._watched = None
+        if self._first == "wizard":
+            self.switch_mode("wizard")
+            self.show_page("welcome")
+        else:
+            self.exit(ExitStatus.FINISHED)
 
     # The end -------------------------------------------------------------------------------------------------------
 
@@ -329,10 +343,9 @@ def _machine_questions() -> Sequence[Question]:
 
 
 def _last_questions() -> Sequence[Question]:
-    from bert_tui.checks.data import DATA_CHECKS
-    from bert_tui.checks.environment import DISK
+    from bert_tui.checks.checklist import LAST_CHECKS
 
-    return (*DATA_CHECKS, DISK)
+    return LAST_CHECKS
 
 
 def _find_runs() -> FoundRuns:

@@ -49,11 +49,16 @@ def main(arguments: Sequence[str]) -> int:
         return ExitStatus.INTERNAL_ERROR
 
 
-def wizard(_options: argparse.Namespace) -> int:
-    """``bert-tui``: the full-screen wizard."""
+def wizard(options: argparse.Namespace) -> int:
+    """``bert-tui``: the full-screen wizard, or the same questions by lines."""
+    if options.plain:
+        from bert_tui.plain.wizard import ask_by_lines
+
+        return ask_by_lines(sys.stdin, sys.stdout)
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         diagnostics.tell(
-            f"there is no terminal here; use: {program()} run PRESET --plain ({program()} --help lists more)"
+            f"there is no terminal here; use: {program()} run PRESET --plain, or {program()} --plain for questions by "
+            f"lines ({program()} --help lists more)"
         )
         return ExitStatus.USAGE
     from bert_tui.app import run_app
@@ -150,6 +155,13 @@ def stop(options: argparse.Namespace) -> int:
     return ExitStatus.FINISHED
 
 
+def delete(options: argparse.Namespace) -> int:
+    """``delete RUN``: removes a run that is over, with all it has, after asking."""
+    from bert_tui.plain.deletion import delete_after_asking
+
+    return delete_after_asking(_find(options), asked=options.yes)
+
+
 def resume(options: argparse.Namespace) -> int:
     """``resume RUN``: goes on from the last checkpoint."""
     from bert_tui.runs.create import resume_run
@@ -232,6 +244,7 @@ def _parser() -> argparse.ArgumentParser:
         "5 the view ended and the run goes on, 6 lost.",
     )
     parser.add_argument("--version", action="version", version=f"bert-tui {__version__}")
+    parser.add_argument("--plain", action="store_true", help="ask the wizard's questions by lines, without a screen")
     parser.set_defaults(verb=wizard)
     verbs = parser.add_subparsers(metavar="VERB", title="verbs")
 
@@ -270,6 +283,9 @@ def _parser() -> argparse.ArgumentParser:
     resuming.add_argument(
         "--update-code", action="store_true", help="run today's trainer instead of the run's own copy"
     )
+    deleting = verb(delete, "remove a run that is over, with all it has, after asking", _takes_root)
+    deleting.add_argument("run", metavar="RUN", help="its id or the beginning of it")
+    deleting.add_argument("--yes", action="store_true", help="do not ask")
     verb(board, "serve TensorBoard on this machine's loopback", _takes_run)
     exporting = verb(
         export, "write a checkpoint as a folder for Hugging Face's transformers", _takes_run, _takes_output

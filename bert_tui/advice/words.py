@@ -293,6 +293,11 @@ TEXTS: dict[str, Words] = {
         "Process {value} cannot be ended from here: {reason}.",
         "Ask for a stop, which works by a file: {program} stop.",
     ),
+    "run.not_yours": Words("The run {where} belongs to {value}.", "Only its owner can delete it: ask {value}."),
+    "run.unremovable": Words(
+        "{where} cannot be removed: {reason}.",
+        "Have its permissions changed, then delete a run in the same folder again.",
+    ),
     "run.not_active": Words("The run {where} is {value}.", "There is nothing to stop."),
     "run.nothing_left": Words(
         "All {value} steps of {where} are done.", "To go on, raise the steps: --set train.steps=NUMBER."

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from bert_tui.checks.check import Check
 from bert_tui.checks.data import DATA_CHECKS, WEIGHTS_CHECK
 from bert_tui.checks.docker import DOCKER_CHECKS
-from bert_tui.checks.environment import ENVIRONMENT_CHECKS
+from bert_tui.checks.environment import DISK, ENVIRONMENT_CHECKS
 from bert_tui.checks.plan import PLAN_CHECKS
 from bert_tui.checks.relevance import for_later, judged
 from bert_tui.checks.runner import Question, Subject, ask_all
@@ -18,6 +18,9 @@ from trainer.spec.preset import Preset
 from trainer.spec.preset_file import override
 
 MACHINE_CHECKS: tuple[Question, ...] = (*ENVIRONMENT_CHECKS, *DOCKER_CHECKS)
+
+LAST_CHECKS: tuple[Question, ...] = (*DATA_CHECKS, DISK)
+"""Asked about everything that was chosen, before it is started."""
 
 
 def check_machine(machine: Machine, changes: Sequence[str] = ()) -> tuple[list[Check], Answers]:

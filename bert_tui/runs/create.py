@@ -15,7 +15,7 @@ import bert_tui
 from bert_tui.machine import Machine, read_machine
 from bert_tui.plan import Plan, make_plan
 from bert_tui.processes import package_environment, spawn_detached
-from bert_tui.runs.end import settle
+from bert_tui.runs.end import require_over, settle
 from bert_tui.runs.registry import link_run
 from bert_tui.runs.state import RunState, RunView, state_of
 from trainer.spec import preset_file
@@ -24,7 +24,6 @@ from trainer.spec.preset import Preset, replace
 from trainer.spec.problem import PresetError, Problem, RunError
 from trainer.spec.records import Request, read_record, to_json
 from trainer.spec.run_directory import AttemptDirectory, RunDirectory, write_once
-from trainer.spec.run_lock import holder, locked
 
 CHANGEABLE = (
     "parallel.tensor",
@@ -45,8 +44,6 @@ CHANGEABLE = (
     "checkpoint.keep_every",
 )
 """What a resume may change: how and how long, but neither the model nor what it reads."""
-WINDING_UP = 5.0
-"""Seconds a supervisor may take to go after it has written how the attempt ended."""
 HEADING = "Asked for by bert-tui {version}. Replay: bert-tui run THIS_FILE"
 
 
@@ -168,11 +165,9 @@ def _refuse_fixed(overrides: tuple[str, ...]) -> None:
 
 def _settled_attempt(run: RunDirectory) -> AttemptDirectory:
     """The last attempt, if it is over, with its end on record and its container gone: once there is a later attempt,
-    nobody looks at it any more. A lost run counts as over where its lock is free."""
-    view = state_of(run)
-    if by := holder(run, patience=0.0 if view.state.active else WINDING_UP):
-        raise RunError(locked(run, by))
-    if view.attempt is None or view.state.active:
+    nobody looks at it any more."""
+    view = require_over(run)
+    if view.attempt is None:
         raise RunError(Problem("run.active", run.id, view.state))
     settle(view)
     return view.attempt

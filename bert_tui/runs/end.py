@@ -9,16 +9,33 @@ from bert_tui.launchers import launcher_named
 from bert_tui.launchers.protocol import Exited, Handle
 from bert_tui.runs.registry import labelled_runs
 from bert_tui.runs.state import RunState, RunView, probe_handle, state_of
-from trainer.spec.problem import EnvironmentRefused, RunError
+from trainer.spec.problem import EnvironmentRefused, Problem, RunError
 from trainer.spec.records import Exit, Request, read_record, to_json
-from trainer.spec.run_directory import AttemptDirectory, write_once
-from trainer.spec.run_lock import kept_free
+from trainer.spec.run_directory import AttemptDirectory, RunDirectory, write_once
+from trainer.spec.run_lock import holder, kept_free, locked
 
 PATIENCE = 10.0
 """Seconds a container may take to end after the run's exit was recorded."""
 
+WINDING_UP = 5.0
+"""Seconds a supervisor may take to go after it has written how the attempt ended."""
 LETTING_GO = 2.0
 """Seconds in which the threads of a killed process let go of the lock."""
+
+
+def require_over(run: RunDirectory) -> RunView:
+    """A run at which nobody is at work. One that is lost counts as over where its lock is free, and so does one whose
+    maker was killed before its first attempt.
+
+    Raises:
+        RunError: it is at work; names by whom, where that is known.
+    """
+    view = state_of(run)
+    if by := holder(run, patience=0.0 if view.state.active else WINDING_UP):
+        raise RunError(locked(run, by))
+    if view.attempt is not None and view.state.active:
+        raise RunError(Problem("run.active", run.id, view.state))
+    return view
 
 
 def settle_all(views: Iterable[RunView]) -> list[RunView]:

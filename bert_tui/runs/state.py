@@ -206,7 +206,10 @@ def _is_stale(
         return clock() - launch.started > STALE_SECONDS
     if preparation:
         return watch.is_stale(attempt.preparation, preparation.heartbeat)
-    return clock() - attempt.path.stat().st_mtime > STALE_SECONDS
+    try:
+        return clock() - attempt.path.stat().st_mtime > STALE_SECONDS
+    except FileNotFoundError:  # deleted while we look
+        return True
 
 
 def _is_held(run: RunDirectory) -> bool:

@@ -80,7 +80,7 @@ TOPICS: dict[str, tuple[str, str]] = {
         "Every training that was started from here, the newest first: what it does, how far it is, its last loss, and "
         "for how long it has been like that. Up and Down move, Enter watches the run under the cursor, F6 lets it "
         "save a checkpoint and end, F5 lets one that has ended go on, F2 or Escape goes back. Keys that do not apply "
-        "to the run under the cursor are not shown.\n\n"
+        "to the run under the cursor are not shown. F8 deletes a run that is over, after asking.\n\n"
         "finished: all steps are done. stopped: ended on request. failed: ended by an error; Enter tells which. "
         "lost: it gives no sign of life, and its machine cannot be asked.",
     ),
@@ -98,6 +98,12 @@ TOPICS: dict[str, tuple[str, str]] = {
         "Resuming",
         "The run starts again from its last complete checkpoint, in the same folder and with the same settings. To "
         "change some, use the command line: bert-tui resume RUN --set train.steps=20000",
+    ),
+    "delete": (
+        "Deleting",
+        "The run's folder goes, with its checkpoints, its log and its curves, and the run's folder among TensorBoard's "
+        "files. Your dataset, your vocabulary and what other runs use stay. What is deleted cannot be had again; to "
+        "keep the weights, export them before: bert-tui export RUN --output DIR",
     ),
     "dialog": (
         "Keys",
@@ -122,7 +128,13 @@ LABELS = {name: shown.label for name, shown in FIELDS.items()} | KNOBS | {"launc
 
 def explanation(widget: Widget | None) -> tuple[str, str]:
     """Title and text for what has the cursor."""
-    topic = next((found for node in _upwards(widget) if (found := getattr(node, "field", ""))), "buttons")
+    return explained_topic(
+        next((found for node in _upwards(widget) if (found := getattr(node, "field", ""))), "buttons")
+    )
+
+
+def explained_topic(topic: str) -> tuple[str, str]:
+    """Title and text for a topic or a setting such as ``train.steps``."""
     if topic in TOPICS:
         return TOPICS[topic]
     setting = preset.setting_of(topic)

@@ -19,7 +19,7 @@ from bert_tui.widgets.choice_list import ChoiceList, Line
 from bert_tui.widgets.field import LineInput
 from bert_tui.wizard import choices, defaults, edit
 from bert_tui.wizard.review import count
-from trainer.spec.preset import get, setting_of
+from trainer.spec.preset import setting_of
 from trainer.spec.sizing import GIB
 
 KNOBS = {
@@ -88,8 +88,7 @@ class ModelPage(WizardPage):
         return self.query_one(f"#{_id(name)}", LineInput)
 
     def _value(self, name: str) -> str:
-        value = get(self.session.preset, name)
-        return f"{value:g}" if isinstance(value, float) else str(value)
+        return edit.shown(self.session.preset, name)
 
     def _problem(self, name: str) -> str:
         return edit.problem_of(self.session.preset, name, self._knob(name).value, self.session.answers.size)

@@ -6,7 +6,7 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, cast
 
 from textual import on
 from textual.app import ComposeResult
@@ -37,6 +37,7 @@ from trainer.spec.problem import SpecError
 from trainer.spec.run_directory import RunDirectory
 
 if TYPE_CHECKING:
+    from bert_tui.app import BertTui
     from bert_tui.metrics.snapshot import Snapshot
     from bert_tui.runs.board import Board
 
@@ -260,9 +261,7 @@ class MonitorScreen(Screen[None]):
 
     def action_runs(self) -> None:
         """The list of runs."""
-        from bert_tui.screens.runs import RunsScreen
-
-        self.app.push_screen(RunsScreen())
+        cast("BertTui", self.app).show_runs()
 
     def action_log(self) -> None:
         """The log."""

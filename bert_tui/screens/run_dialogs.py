@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from textual.app import ComposeResult
 from textual.widget import Widget
 
+from bert_tui.runs.delete import Belongings
 from bert_tui.screens.dialog import Dialog
 
 
@@ -51,3 +52,15 @@ class ResumeQuestion(_Question):
     heading = "Resume this run?"
     lead = "It goes on from its last complete checkpoint, with the same settings."
     accept_label = "Resume"
+
+
+class DeleteQuestion(_Question):
+    """Whether to delete, and what that means."""
+
+    field = "delete"
+    heading = "Delete this run?"
+    accept_label = "Delete"
+
+    def __init__(self, owned: Belongings) -> None:
+        super().__init__()
+        self.lead = "\n".join(owned.sentences())  # type: ignore[misc]  # a class's in the other questions

@@ -17,9 +17,10 @@ from textual.widgets import DataTable, Footer, Static
 
 from bert_tui.advice.words import describe
 from bert_tui.metrics.sentences import count
+from bert_tui.runs.delete import Belongings
 from bert_tui.runs.state import RunState, RunView, state_of
 from bert_tui.screens.help import HelpScreen
-from bert_tui.screens.run_dialogs import ResumeQuestion, StopQuestion
+from bert_tui.screens.run_dialogs import DeleteQuestion, ResumeQuestion, StopQuestion
 from bert_tui.screens.watch import Broke, in_background
 from trainer.spec.problem import SpecError
 
@@ -49,8 +50,16 @@ class Answered(Message, bubble=False):
     refusal: str
 
 
-class RunsScreen(Screen[None]):
-    """State, step, loss and age of every run that can be found. Enter watches one."""
+@dataclass
+class Weighed(Message, bubble=False):
+    """What deleting a run would free."""
+
+    owned: Belongings
+
+
+class RunsScreen(Screen[frozenset[str]]):
+    """State, step, loss and age of every run that can be found. Enter watches one. Gives the ids of the runs that were
+    deleted."""
 
     field: ClassVar[str] = "runs"
     """What F1 explains."""
@@ -59,6 +68,7 @@ class RunsScreen(Screen[None]):
         Binding("f1,question_mark", "app.help", "Help", key_display="F1"),
         Binding("f5,r", "resume", "Resume", key_display="F5"),
         Binding("f6,s", "stop", "Stop", key_display="F6"),
+        Binding("f8,d", "delete", "Delete", key_display="F8"),
         Binding("f2,escape", "back", "Back", key_display="F2"),
     ]
 
@@ -75,7 +85,10 @@ class RunsScreen(Screen[None]):
     def __init__(self) -> None:
         super().__init__()
         self._views: dict[str, RunView] = {}
+        self._deleted: frozenset[str] = frozenset()
         self._done = threading.Event()
+        self._look = threading.Event()
+        """Set to look at once, without waiting for the next turn."""
 
     def compose(self) -> ComposeResult:
         """Heading, table, keys."""
@@ -96,6 +109,7 @@ class RunsScreen(Screen[None]):
     def on_unmount(self) -> None:
         """Looks no more."""
         self._done.set()
+        self._look.set()
 
     @property
     def _table(self) -> DataTable[str]:
@@ -112,7 +126,8 @@ class RunsScreen(Screen[None]):
             while not self._done.is_set():
                 views = [state_of(run, probes.setdefault(run.id, PatientProbe()), heartbeats) for run in find_runs()]
                 self.post_message(Listed(views))
-                self._done.wait(SECONDS_BETWEEN)
+                self._look.wait(SECONDS_BETWEEN)
+                self._look.clear()
         except Exception as error:
             self.post_message(Broke(error))
 
@@ -139,11 +154,13 @@ class RunsScreen(Screen[None]):
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Only what the run under the cursor allows."""
-        view = self._under_cursor() if action in ("resume", "stop") else None
+        view = self._under_cursor() if action in ("resume", "stop", "delete") else None
         if action == "stop":
             return view is not None and view.state.active
         if action == "resume":
             return view is not None and view.state in (RunState.STOPPED, RunState.FAILED, RunState.LOST)
+        if action == "delete":
+            return view is not None and not view.state.active
         return True
 
     @on(DataTable.RowSelected)
@@ -159,7 +176,7 @@ class RunsScreen(Screen[None]):
         view = self._under_cursor()
         if view is not None:
             app = cast("BertTui", self.app)
-            self.dismiss(None)
+            self.dismiss(self._deleted)
             app.watch_run(view.run)
 
     def action_stop(self) -> None:
@@ -180,12 +197,41 @@ class RunsScreen(Screen[None]):
 
         self.app.push_screen(ResumeQuestion(), lambda yes: self._do(lambda: resume_run(view.run)) if yes else None)
 
+    def action_delete(self) -> None:
+        """Looks what that would free, in a thread, then asks."""
+        view = self._under_cursor()
+        if view is None:
+            return
+        from bert_tui.runs.delete import belongings_of
+
+        def look() -> Message:
+            try:
+                return Weighed(belongings_of(view.run))
+            except SpecError as error:
+                return Answered(_told(error))
+
+        in_background(look, self.post_message)
+
+    @on(Weighed)
+    def _ask_to_delete(self, message: Weighed) -> None:
+        from bert_tui.runs.delete import delete_run
+
+        run = message.owned.run
+
+        def answer(yes: bool | None) -> None:
+            if yes:
+                self._deleted |= {run.id}
+                self._do(lambda: delete_run(run))
+
+        self.app.push_screen(DeleteQuestion(message.owned), answer)
+
     def action_back(self) -> None:
         """To where it was opened."""
-        self.dismiss(None)
+        self.dismiss(self._deleted)
 
     @on(Answered)
     def _answered(self, message: Answered) -> None:
+        self._look.set()
         if message.refusal:
             self.app.push_screen(HelpScreen("That cannot be done", message.refusal))
 
@@ -194,8 +240,7 @@ class RunsScreen(Screen[None]):
             try:
                 work()
             except SpecError as error:
-                texts = [describe(problem) for problem in error.problems]
-                return Answered("\n".join(f"{text.what} {text.remedy}" for text in texts))
+                return Answered(_told(error))
             return Answered("")
 
         in_background(attempt, self.post_message)
@@ -206,6 +251,11 @@ class RunsScreen(Screen[None]):
         row = self._table.cursor_row
         ids = list(self._views)
         return self._views[ids[row]] if 0 <= row < len(ids) else None
+
+
+def _told(error: SpecError) -> str:
+    texts = [describe(problem) for problem in error.problems]
+    return "\n".join(f"{text.what} {text.remedy}" for text in texts)
 
 
 def _cells(view: RunView) -> tuple[str, ...]:

@@ -7,13 +7,11 @@ from pathlib import Path
 
 from textual.app import ComposeResult
 
-from bert_tui.paths import expand_path
 from bert_tui.screens.dialog import Dialog
 from bert_tui.widgets.field import LineInput
 from bert_tui.widgets.path_suggester import PathSuggester
-from trainer.spec import preset_file
+from bert_tui.wizard import saving
 from trainer.spec.preset import Preset
-from trainer.spec.run_directory import write_whole
 
 
 @dataclass(frozen=True)
@@ -39,7 +37,7 @@ class SavePreset(Dialog[Saved]):
     def compose_body(self) -> ComposeResult:
         """The path."""
         yield LineInput(
-            f"my-{self._preset_name.removeprefix('my-')}.toml",
+            saving.proposed_name(self._preset_name),
             placeholder="my-bert.toml",
             field="preset-file",
             suggester=PathSuggester(dataset=False),
@@ -51,29 +49,17 @@ class SavePreset(Dialog[Saved]):
         self.query_one(LineInput).focus()
 
     @property
-    def _path(self) -> Path:
-        text = self.query_one(LineInput).value.strip()
-        path = Path(expand_path(text))
-        return path if path.suffix == ".toml" else path.with_name(f"{path.name}.toml")
+    def _typed(self) -> str:
+        return self.query_one(LineInput).value
 
     def obstacle(self) -> str:
         """Writes the file; what went wrong, or the warning that something would be replaced."""
-        if not self.query_one(LineInput).value.strip():
-            return "Type a path, for example my-bert.toml."
-        path = self._path
-        if path.is_dir():
-            return f"{path} is a folder. Add a file name."
-        if path.exists() and self._warned_of != path:
+        path = saving.preset_path(self._typed)
+        if found := saving.obstacle(self._typed, replace=self._warned_of == path):
             self._warned_of = path
-            return f"{path} is there already. Press Enter again to replace it."
-        try:
-            write_whole(
-                path, preset_file.render(self._preset, heading=f"{self._preset_name}, as set up in bert-tui's wizard.")
-            )
-        except OSError as error:
-            return f"{path} cannot be written: {error.strerror}. Choose another folder."
-        return ""
+            return f"{found} Press Enter again to replace it." if path.is_file() else found
+        return saving.save_preset(self._preset, self._preset_name, path)
 
     def result(self) -> Saved:
         """Where it lies."""
-        return Saved(self._path)
+        return Saved(saving.preset_path(self._typed))

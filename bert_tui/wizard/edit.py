@@ -5,7 +5,7 @@ from __future__ import annotations
 from bert_tui import presets
 from bert_tui.advice import words
 from trainer.spec import preset_file
-from trainer.spec.preset import Preset, replace
+from trainer.spec.preset import Preset, get, replace
 from trainer.spec.problem import PresetError
 
 
@@ -25,6 +25,12 @@ def set_field(preset: Preset, field: str, text: str, size: str) -> Preset:
         share = shipped.train.min_learning_rate / shipped.train.learning_rate
         return replace(changed, train__min_learning_rate=changed.train.learning_rate * share)
     return changed
+
+
+def shown(preset: Preset, field: str) -> str:
+    """The value of a field as it is typed."""
+    value = get(preset, field)
+    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def problem_of(preset: Preset, field: str, text: str, size: str) -> str:

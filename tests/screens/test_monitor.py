@@ -14,11 +14,12 @@ from textual.pilot import Pilot
 from bert_tui.app import BertTui
 from bert_tui.runs.registry import link_run
 from bert_tui.screens.monitor import MonitorScreen
-from tests.screens.ground import reach
+from tests.screens.ground import reach, until
 from tests.staged_run import StagedRun, lm_loss, training_run
 from tests.terminal import Terminal
 from trainer.spec.problem import Problem
 from trainer.spec.records import NotSaved
+from trainer.spec.run_directory import RunDirectory
 
 SIZE = (80, 24)
 ROOT = str(Path(__file__).parents[2])
@@ -190,6 +191,36 @@ async def test_the_list_leads_to_a_run(tmp_path: Path) -> None:
         await pilot.press("escape")
         await pilot.press("enter")
         await reach(pilot, "MonitorScreen")
+
+
+async def test_a_run_is_deleted_from_the_list_after_asking(tmp_path: Path) -> None:
+    live, ended = training_run(tmp_path / "live"), training_run(tmp_path / "ended")
+    ended.end("stopped")
+    aside = ended.directory.path.with_name("20200101-120000-over-0000")
+    ended.directory.path.rename(aside)
+    gone = RunDirectory(aside)
+    for run in (live.directory, gone):
+        link_run(run)
+    async with BertTui(gone).run_test(size=SIZE) as pilot:
+        await see(pilot, "Stopped at step 412")
+        await pilot.press("f3")
+        shown = await see(pilot, gone.id, live.directory.id)
+        assert "F8 Delete" not in shown, "the cursor is on the run that trains"
+        await pilot.press("down")
+        await see(pilot, "F8 Delete")
+        await pilot.press("f8")
+        await see(pilot, "Delete this run?", "2 checkpoints", "this frees", "Enter: Cancel")
+        await pilot.press("enter")
+        await reach(pilot, "RunsScreen")
+        assert gone.path.is_dir(), "Enter calls off: the cursor begins on Cancel"
+        await pilot.press("f8")
+        await see(pilot, "Delete this run?")
+        await pilot.press("tab", "enter")
+        await reach(pilot, "RunsScreen")
+        await until(pilot, lambda: gone.id not in text_of(pilot))
+        assert not gone.path.exists()
+        await pilot.press("escape")
+        await until(pilot, lambda: pilot.app.return_code == 0)
 
 
 @pytest.fixture

@@ -119,6 +119,8 @@ ENGLISH: dict[str, str] = {
     "run.locked": "{where}: in use by the {value} that {user} started on {host}, process {pid}",
     "run.active": "{where}: the run is {value}",
     "kill.unreachable": "process {value} cannot be ended from here: {reason}",
+    "run.not_yours": "{where}: the run belongs to {value}",
+    "run.unremovable": "{where}: cannot be removed: {reason}",
     "run.not_active": "{where}: the run is {value}, so there is nothing to stop",
     "run.nothing_left": "{where}: all {value} steps are done",
     "run.fixed": "{where}: cannot change when a run is resumed; these can: {changeable}",

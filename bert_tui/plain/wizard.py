@@ -1,0 +1,343 @@
+"""The wizard as numbered lines: the same questions over the same answers as the screens, for any terminal or pipe."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TextIO
+
+from bert_tui import diagnostics
+from bert_tui.checks.check import answer_lines
+from bert_tui.checks.runner import Question, Subject, ask_all
+from bert_tui.exit_status import ExitStatus
+from bert_tui.invocation import program
+from bert_tui.machine import Machine, read_machine
+from bert_tui.plain.dialogue import KEYS, Dialogue, Left, Refused, WentBack
+from bert_tui.plan import Plan, make_plan
+from bert_tui.wizard import choices, defaults, edit, review, saving
+from bert_tui.wizard.answers import PAGES, Page, answers_file
+from bert_tui.wizard.choices import Choice, SizeChoice, TensorChoice
+from bert_tui.wizard.session import Session
+from trainer.spec.preset import get, replace
+from trainer.spec.problem import PresetError, SpecError
+from trainer.spec.run_directory import RunDirectory
+from trainer.spec.sizing import GIB
+
+HEADINGS: dict[Page, str] = {
+    "environment": "Is this machine fit?",
+    "data": "Which text, and where do the results go?",
+    "model": "How large is the model?",
+    "tensor": "How is the model split?",
+    "review": "This is what will happen",
+}
+
+
+def ask_by_lines(lines: TextIO, out: TextIO) -> int:
+    """Asks everything, starts the run and follows it; the exit status of the program. Answers are kept as they are
+    given, so that the next sitting, of either kind, goes on from them."""
+    from bert_tui.screens.help import explained_topic
+
+    dialogue = Dialogue(lines, out, explained_topic)
+    session = Session(answers_file())
+    try:
+        watched = PlainWizard(dialogue, session).run()
+    except Left:
+        dialogue.say("Left; nothing was started. Your answers are kept.")
+        return ExitStatus.REFUSED
+    except Refused as refused:
+        diagnostics.tell(f"nothing was started; answer {refused.line}, {refused.answer!r}: {refused.reason}")
+        return ExitStatus.REFUSED
+    from bert_tui.plain.progress import follow_run
+
+    return follow_run(watched, out, json=False)
+
+
+class PlainWizard:
+    """One sitting: the page that is asked about, over the answers of a session."""
+
+    def __init__(
+        self,
+        dialogue: Dialogue,
+        session: Session,
+        *,
+        machine: Machine | None = None,
+        questions: Sequence[Question] | None = None,
+        last_questions: Sequence[Question] | None = None,
+    ) -> None:
+        from bert_tui.checks.checklist import LAST_CHECKS, MACHINE_CHECKS
+
+        self._dialogue = dialogue
+        self._session = session
+        self._machine = machine
+        self._questions = MACHINE_CHECKS if questions is None else questions
+        self._last_questions = LAST_CHECKS if last_questions is None else last_questions
+
+    def run(self) -> RunDirectory:
+        """The run that was started, or one that is to be watched.
+
+        Raises:
+            Left: the operator left.
+            Refused: an answer from a pipe cannot be taken.
+        """
+        self._dialogue.say(f"Train a BERT model. Enter takes what stands in brackets; {KEYS}.\n")
+        watched = self._offer_runs()
+        if watched is not None:
+            return watched
+        self._look()
+        return self._ask_pages()
+
+    def _ask_pages(self) -> RunDirectory:
+        """Page after page, back where asked."""
+        asks: dict[Page, Callable[[], RunDirectory | None]] = {
+            "environment": self._ask_environment,
+            "data": self._ask_data,
+            "model": self._ask_model,
+            "tensor": self._ask_tensor,
+            "review": self._ask_review,
+        }
+        number = 1
+        while True:
+            page = PAGES[number]
+            self._session.turn_to(page)
+            self._dialogue.say(f"\n{number} of {len(asks)}. {HEADINGS[page]}")
+            try:
+                run = asks[page]()
+            except WentBack:
+                number = max(1, number - 1)
+                continue
+            if run is not None:
+                self._session.turn_to("welcome")
+                return run
+            number += 1
+
+    # Runs that are there -------------------------------------------------------------------------------------------
+
+    def _offer_runs(self) -> RunDirectory | None:
+        from bert_tui.runs.registry import find_runs
+        from bert_tui.runs.state import state_of
+
+        live = [view for view in map(state_of, find_runs()) if view.state.active]
+        if not live:
+            return None
+        new = Choice("", "A new training", "goes through the questions")
+        there = [Choice(view.run.id, "Watch the training", f"{view.run.id}, {view.state}") for view in live]
+        try:
+            chosen = self._dialogue.choose("What do you want to do?", [*there, new], live[0].run.id, "welcome")
+        except WentBack:
+            return None
+        return next((view.run for view in live if view.run.id == chosen), None)
+
+    # The machine ---------------------------------------------------------------------------------------------------
+
+    def _look(self) -> None:
+        """Asks every question of the checklist, then makes or fits the answers."""
+        session = self._session
+        self._dialogue.say("Looking at this machine…")
+        session.machine = self._machine or read_machine()
+        session.checks = {check.name: check for check in ask_all(self._questions, session.subject())}
+        session.settle()
+
+    def _ask_environment(self) -> None:
+        session = self._session
+        self._tell_checks()
+        launch, there = session.preset.launch, choices.launchers(session.checks)
+        launcher = self._dialogue.choose("Train", there, launch.launcher, "launch.launcher")
+        if launcher != launch.launcher:
+            session.change(replace(session.preset, launch__launcher=launcher))
+        if session.known_machine.gpus:
+            self._ask_gpus()
+        if launcher == "docker":
+            image = self._dialogue.ask("Image", session.preset.launch.image, _unprintable, "launch.image")
+            session.change(replace(session.preset, launch__image=image))
+        if session.outdated:
+            self._look()
+        self._require_fit()
+
+    def _tell_checks(self) -> None:
+        checks = self._session.judged_checks()
+        for check in checks:
+            if check.answer != "pass":
+                self._dialogue.say("\n".join(answer_lines(check)), indent=4)
+        passed = sum(check.answer == "pass" for check in checks)
+        self._dialogue.say(f"{passed} of {len(checks)} checks are ok.")
+
+    def _ask_gpus(self) -> None:
+        session, machine = self._session, self._session.known_machine
+        free = {str(gpu.index): gpu.uuid for gpu in machine.free_gpus}
+        for choice in choices.gpus(machine):
+            self._dialogue.say(f"  {choice.title}: {choice.detail} {choice.reason}".rstrip())
+        usual = _gpu_text(session.preset.launch.gpus, machine)
+        text = self._dialogue.ask(
+            "GPUs (all, none, or numbers such as 0 1)", usual, lambda typed: _gpu_problem(typed, free), "launch.gpus"
+        )
+        taken = tuple(uuid for index, uuid in free.items() if text == "all" or index in text.split())
+        gpus = "all" if len(taken) == len(machine.gpus) else taken or "none"
+        session.change(defaults.with_possible_tensor(replace(session.preset, launch__gpus=gpus), machine))
+
+    def _require_fit(self) -> None:
+        """Holds the operator here while something that the run needs has failed."""
+        failed = [check for check in self._session.judged_checks() if check.answer == "fail"]
+        if not failed:
+            return
+        for check in failed:
+            self._dialogue.say("\n".join(answer_lines(check)), indent=4)
+        again = Choice("again", "Look again", "once it is repaired")
+        self._dialogue.choose("This has to be repaired first.", [again], "again", "checks")
+        self._look()
+        self._ask_environment()
+
+    # What to train -------------------------------------------------------------------------------------------------
+
+    def _ask_data(self) -> None:
+        from bert_tui.screens.data import FIELDS
+
+        session = self._session
+        sources = [
+            Choice("sample", "Sample text", "English documentation that is on this machine"),
+            Choice("files", "My own dataset", f"in Megatron-LM's format; from text: {program()} data build"),
+        ]
+        source = self._dialogue.choose("Text", sources, session.preset.data.source, "data.source")
+        session.take(defaults.with_source(session.answers, "sample" if source == "sample" else "files"))
+        for name, shown in FIELDS.items():
+            if source == "files" or not name.startswith("data."):
+                self._ask_path(name, f"{shown.label} ({shown.hint})")
+
+    def _ask_path(self, name: str, question: str) -> None:
+        from bert_tui.checks.data import check_path_field
+
+        session, value = self._session, get(self._session.preset, name)
+
+        def problem(text: str) -> str:
+            found = check_path_field(name, text, session.preset.data)
+            return choices.sentence(found) if found else ""
+
+        several = isinstance(value, tuple)
+        text = self._dialogue.ask(question, " ".join(value) if several else value or "", problem, name)
+        session.change(replace(session.preset, **{name.replace(".", "__"): tuple(text.split()) if several else text}))
+
+    def _ask_model(self) -> None:
+        from bert_tui.screens.model import KNOBS
+
+        session, machine = self._session, self._session.known_machine
+        sizes = [_size_choice(size) for size in choices.sizes(session.answers, machine)]
+        size = self._dialogue.choose("Size", sizes, session.answers.size, "sizes")
+        if size != session.answers.size:
+            session.take(defaults.with_size(session.answers, size, machine))
+        for name, label in KNOBS.items():
+            self._ask_knob(name, label)
+
+    def _ask_knob(self, name: str, label: str) -> None:
+        session, size = self._session, self._session.answers.size
+        usual = edit.shown(session.preset, name)
+        text = self._dialogue.ask(label, usual, lambda typed: edit.problem_of(session.preset, name, typed, size), name)
+        if text != usual:
+            changed = edit.set_field(session.preset, name, text, size)
+            session.change(defaults.with_possible_tensor(changed, session.known_machine))
+
+    def _ask_tensor(self) -> None:
+        session = self._session
+        sizes = choices.tensor_sizes(session.preset, session.known_machine)
+        unit = "process" if session.preset.launch.gpus == "none" else "GPU"
+        tensor = self._dialogue.choose(
+            "Tensor-parallel size: how many hold one model together",
+            [_tensor_choice(size, unit) for size in sizes],
+            str(session.preset.parallel.tensor),
+            "parallel.tensor",
+        )
+        if int(tensor) != session.preset.parallel.tensor:
+            session.change(defaults.with_tensor(session.preset, int(tensor)))
+
+    # The last look -------------------------------------------------------------------------------------------------
+
+    def _ask_review(self) -> RunDirectory | None:
+        plan, refusal = self._plan()
+        if plan is not None:
+            from bert_tui.runs.job import describe_plan
+
+            self._dialogue.say("\n".join(review.sentences(plan)), indent=11)
+            self._dialogue.say("The command that does it:")
+            self._dialogue.say_exactly(describe_plan(plan))
+        if refusal:
+            self._dialogue.say(f"x {refusal}", indent=2)
+        while True:
+            ways = [
+                Choice("start", "Start training", "it runs in the background", refusal),
+                Choice("save", "Save as a preset", "to start it again without questions"),
+                Choice("leave", "Leave", "your answers are kept"),
+            ]
+            way = self._dialogue.choose("What now?", ways, "leave" if refusal else "start", "review")
+            if way == "leave":
+                raise Left
+            if way == "save":
+                self._save()
+            elif plan is not None:
+                run, refusal = _create(plan)
+                if run is not None:
+                    return run
+                self._dialogue.say(f"x {refusal}", indent=2)
+
+    def _plan(self) -> tuple[Plan | None, str]:
+        """The plan, and why it cannot start."""
+        answers, machine = self._session.answers, self._session.known_machine
+        try:
+            plan = make_plan(answers.preset, answers.name, machine)
+        except PresetError as error:
+            return None, choices.sentence(error.problems[0])
+        if refusal := choices.first_problem(plan):
+            return plan, refusal
+        checks = ask_all(self._last_questions, Subject(plan.preset, machine))
+        failed = next((check for check in checks if check.answer == "fail"), None)
+        return plan, f"{failed.title}: {failed.seen} {failed.repair}".strip() if failed else ""
+
+    def _save(self) -> None:
+        answers = self._session.answers
+
+        def problem(text: str) -> str:
+            return saving.obstacle(text, replace=False) or saving.save_preset(
+                answers.preset, answers.name, saving.preset_path(text)
+            )
+
+        text = self._dialogue.ask("File", saving.proposed_name(answers.name), problem, "preset-file")
+        self._dialogue.say_exactly(f"Saved. Run it again with: {program()} run {saving.preset_path(text)}")
+
+
+def _create(plan: Plan) -> tuple[RunDirectory | None, str]:
+    """The run, or why it could not be made."""
+    from bert_tui.runs.create import create_run
+
+    try:
+        return create_run(plan), ""
+    except SpecError as error:
+        return None, " ".join(choices.sentence(problem) for problem in error.problems)
+    except OSError as error:
+        return None, f"{error.filename or 'The disk'}: {error.strerror}. Choose another folder."
+
+
+def _unprintable(text: str) -> str:
+    return "" if text.isprintable() else "Type it without special characters."
+
+
+def _gpu_text(gpus: str | tuple[str, ...], machine: Machine) -> str:
+    if isinstance(gpus, str):
+        return gpus
+    return " ".join(str(gpu.index) for gpu in machine.gpus if gpu.uuid in gpus)
+
+
+def _gpu_problem(text: str, free: dict[str, str]) -> str:
+    if text in ("all", "none") or (text and set(text.split()) <= free.keys()):
+        return ""
+    return f"Type all, none, or some of the free ones: {' '.join(free)}."
+
+
+def _size_choice(size: SizeChoice) -> Choice:
+    shape = size.shape
+    detail = f"{shape.layers} layers, width {shape.hidden}, {review.count(size.parameters)} parameters, "
+    detail += f"{size.memory / GIB:.1f} GiB" + (f" on each of {size.tensor}" if size.tensor > 1 else "")
+    return Choice(
+        size.size, size.size, detail, f"needs {size.memory / GIB:.1f} GiB; {size.reason}" if size.reason else ""
+    )
+
+
+def _tensor_choice(size: TensorChoice, unit: str) -> Choice:
+    groups = "1 group" if size.data == 1 else f"{size.data} groups"
+    detail = f"{groups}; each {unit} needs {size.memory / GIB:.1f} of {size.available / GIB:.0f} GiB"
+    return Choice(str(size.tensor), f"tensor {size.tensor}", detail, size.reason)
