@@ -71,6 +71,8 @@ class BadTextLog:
         Raises:
             DatasetError: there is one, and the policy is to refuse that.
         """
+        if text.isascii():
+            return text
         try:
             text.encode("utf-8")
         except UnicodeEncodeError as error:

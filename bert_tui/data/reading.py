@@ -19,6 +19,8 @@ LONGEST_DOCUMENT = 16 << 20
 """Bytes of a JSON line, or of a file with markup: these are held in memory whole."""
 PIECE = 1 << 18
 """Bytes of plain text after which a document is handed on in parts. A sentence that goes on behind is cut there."""
+REPORT_LINES = 32
+"""After so many lines it is told how much has been read."""
 MARK = b"\xef\xbb\xbf"
 """The byte order mark some editors put before UTF-8."""
 
@@ -89,7 +91,7 @@ class _Lines:
             return line
         self.goes_on, self._part = self._part, not line.endswith(b"\n")
         self.number += not self.goes_on
-        if self._opened is not None:
+        if self.number % REPORT_LINES == 0 and self._opened is not None:
             self._report(self._opened.position() - self.segment.start)
         return line.removeprefix(MARK) if self.number == 1 and not self.segment.start else line
 
@@ -124,7 +126,7 @@ def _read_json(lines: _Lines, order: BuildOrder, log: BadTextLog) -> Iterator[Pi
             log.leave_out(lines.segment, lines.number, _too_long())
             lines.pass_over_line()
             continue
-        if not raw.strip():
+        if raw.isspace():
             continue
         if (line := log.decode(lines.segment, lines.number, raw)) is None:
             continue

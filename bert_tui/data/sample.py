@@ -79,7 +79,7 @@ def _build(folder: Path, seed: int, vocab_size: int, report: Report) -> None:
 
 def _split(texts: Sequence[str]) -> list[list[str]]:
     """Documents as lists of sentences; those of one sentence make no pair and are left out."""
-    documents = (list(split_sentences(text)) for text in texts)
+    documents = (split_sentences(text) for text in texts)
     return [sentences for sentences in documents if len(sentences) > 1]
 
 

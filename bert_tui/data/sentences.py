@@ -14,14 +14,16 @@ LONGEST_SENTENCE = 10_000
 would fill the memory when it is tokenized in one."""
 
 
-def split_sentences(text: str, language: str = "en") -> Iterator[str]:
+def split_sentences(text: str, language: str = "en") -> list[str]:
     """The sentences of a text, none across the end of a paragraph. A line end inside a paragraph stays as it is: to the
     splitter and to the tokenizer it is a space."""
     import sentencex
 
-    for part in sentencex.segment(language, mark_paragraphs(text)):
-        if sentence := part.strip():
-            yield from _bounded(sentence) if len(sentence) > LONGEST_SENTENCE else (sentence,)
+    parts = sentencex.segment(language, mark_paragraphs(text))
+    sentences = [sentence for part in parts if (sentence := part.strip())]
+    if len(text) <= LONGEST_SENTENCE:
+        return sentences
+    return [part for sentence in sentences for part in _bounded(sentence)]
 
 
 def mark_paragraphs(text: str) -> str:

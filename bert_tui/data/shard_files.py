@@ -13,7 +13,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,9 @@ from bert_tui.data.bad_text import Bad
 from bert_tui.data.wordpiece import WordPiece
 
 BATCH = 1 << 17
-"""Characters that are tokenized in one go."""
+"""Characters that are tokenized in one go, or a little more."""
+SLICE = 64
+"""Sentences after which it is looked whether there are enough."""
 
 
 @dataclass(frozen=True)
@@ -70,11 +72,12 @@ class KeyWriter:
         """In the shard: after how many sentences of the dataset the last document ended."""
         self.counts = Counts()
 
-    def add(self, sentences: Iterable[str], *, ends_document: bool) -> None:
+    def add(self, sentences: Sequence[str], *, ends_document: bool) -> None:
         """The next sentences of the document."""
-        for sentence in sentences:
-            self._sentences.append(sentence)
-            self._characters += len(sentence)
+        for start in range(0, len(sentences), SLICE):
+            part = sentences[start : start + SLICE]
+            self._sentences.extend(part)
+            self._characters += sum(map(len, part))
             if self._characters >= BATCH:
                 self.flush()
         if ends_document:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from bert_tui.data.bad_text import BadTextLog
 from bert_tui.data.inputs import damaged
@@ -17,6 +19,10 @@ from bert_tui.data.reading import read_shard
 from bert_tui.data.shards import Shard
 from trainer.spec.problem import DatasetError, Problem, SpecError
 from trainer.spec.run_directory import FULL_DISK
+
+if TYPE_CHECKING:
+    from bert_tui.data.shard_files import KeyWriter
+    from bert_tui.data.wordpiece import WordPiece
 
 REPORT_SECONDS = 0.25
 VOCABULARY_TEXT = 64 << 20
@@ -117,14 +123,12 @@ def _os_problem(error: OSError) -> Problem:
 def _tokenize(task: TokenizeShard, tell: Tell) -> None:
     from bert_tui.data.sentences import split_sentences
     from bert_tui.data.shard_files import KeyWriter, ShardRecord, record_file
-    from bert_tui.data.wordpiece import WordPiece
     from trainer.spec.records import to_json
     from trainer.spec.run_directory import write_whole
-    from trainer.spec.vocabulary import read_vocabulary
     from trainer.spec.whole_folder import whole_folder
 
     order, log = task.order, BadTextLog(task.order.bad_text)
-    wordpiece = WordPiece(read_vocabulary(task.vocabulary), lower_case=order.lower_case)
+    wordpiece = _wordpiece(task.vocabulary, order.lower_case)
     with whole_folder(task.folder) as beside:
         writers = [KeyWriter(beside, number, wordpiece) for number in range(len(order.json_keys))]
         watch = _Watch(tell, log, writers)
@@ -137,6 +141,15 @@ def _tokenize(task: TokenizeShard, tell: Tell) -> None:
             tuple(writer.counts for writer in writers), tuple(log.lines), log.skipped, log.replaced, tuple(log.named)
         )
         write_whole(record_file(beside), to_json(record))
+
+
+@functools.cache
+def _wordpiece(vocabulary: Path, lower_case: bool) -> WordPiece:
+    """A worker has one order, and so one vocabulary."""
+    from bert_tui.data.wordpiece import WordPiece
+    from trainer.spec.vocabulary import read_vocabulary
+
+    return WordPiece(read_vocabulary(vocabulary), lower_case=lower_case)
 
 
 def _learn(task: LearnVocabulary, tell: Tell) -> None:
@@ -178,7 +191,7 @@ def _sampled(task: LearnVocabulary, done: int, tell: Tell) -> Iterator[str]:
 class _Watch:
     """Tells the builder how far a shard is, a few times a second."""
 
-    def __init__(self, tell: Tell, log: BadTextLog, writers: list) -> None:  # type: ignore[type-arg]
+    def __init__(self, tell: Tell, log: BadTextLog, writers: Sequence[KeyWriter]) -> None:
         self._tell = tell
         self._log = log
         self._writers = writers

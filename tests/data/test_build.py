@@ -6,6 +6,8 @@ import json
 import os
 import random
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -93,14 +95,14 @@ def test_the_dataset_is_the_text(tmp_path: Path, vocabulary: Path) -> None:
     theirs = BertTokenizerFast(vocab={piece: number for number, piece in enumerate(known.pieces)})
     for number, text in enumerate(texts):
         first, end = dataset.documents[number : number + 2].tolist()
-        expected = theirs(list(split_sentences(text)), add_special_tokens=False)["input_ids"]
+        expected = theirs(split_sentences(text), add_special_tokens=False)["input_ids"]
         assert [dataset.sentence(sentence).tolist() for sentence in range(first, end)] == expected
     assert dataset.document_count == 401
     assert dataset.lengths[int(dataset.documents[400]) :].max() <= 510
     counts = result.datasets[0]
     assert (counts.documents, counts.sentences, counts.tokens) == (401, len(dataset.lengths), len(dataset.tokens))
     assert (counts.empty_documents, counts.cut_sentences) == (1, 1)
-    assert counts.single_sentence == sum(len(list(split_sentences(text))) == 1 for text in texts)
+    assert counts.single_sentence == sum(len(split_sentences(text)) == 1 for text in texts)
     assert not {known.cls, known.sep, known.pad, known.mask} & set(dataset.tokens.tolist())
     assert json.loads((tmp_path / "out.json").read_text())["result"]["vocab_sha256"] == result.vocab_sha256
     assert {step.phase for step in progress} == {"look", "tokenize", "join"}
@@ -275,3 +277,14 @@ def test_a_worker_that_is_killed_is_told(tmp_path: Path, large: Path, vocabulary
     view = wait_until(folder, lambda view: view.state != "running", 5)
     assert view.problem is not None
     assert (view.state, view.problem.code, view.problem.value) == ("failed", "build.worker_died", "-9")
+
+
+def test_a_full_disk_is_told_and_the_build_goes_on(tmp_path: Path, vocabulary: Path) -> None:
+    """A text of short words: its ids take more room than the text, and than was reckoned beforehand."""
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "text").write_text(("a b c d e f g h. " * 8 + "\n\n") * 15_000)
+    command = ["unshare", "--map-root-user", "--mount", sys.executable, "-m", "tests.data.full_disk"]
+    paths = [str(tmp_path / "disk"), str(tmp_path / "text"), str(vocabulary)]
+    done = subprocess.run([*command, *paths], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout) == {"codes": ["build.no_space", "build.disk_full", "built"], "documents": 15_000}

@@ -3,12 +3,7 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bert_tui.data import sentences
-from bert_tui.data.sentences import LONGEST_SENTENCE
-
-
-def split_sentences(text: str) -> list[str]:
-    return list(sentences.split_sentences(text))
+from bert_tui.data.sentences import LONGEST_SENTENCE, split_sentences
 
 
 def test_paragraphs_end_at_blank_lines() -> None:
