@@ -101,7 +101,7 @@ def serve(connection: Connection, builder: int) -> None:
 def _answer(task: Task, tell: Tell) -> Answer:
     try:
         if isinstance(task, TokenizeShard):
-            _tokenize(task, tell)
+            tokenize_shard(task, tell)
         else:
             _learn(task, tell)
     except SpecError as error:
@@ -120,7 +120,13 @@ def _os_problem(error: OSError) -> Problem:
     return damaged(Path(where), error)
 
 
-def _tokenize(task: TokenizeShard, tell: Tell) -> None:
+def tokenize_shard(task: TokenizeShard, tell: Tell) -> None:
+    """Writes a shard's folder.
+
+    Raises:
+        DatasetError: text that cannot be used.
+        OSError: the disk is full, or may not be written.
+    """
     from bert_tui.data.sentences import split_sentences
     from bert_tui.data.shard_files import KeyWriter, ShardRecord, record_file
     from trainer.spec.records import to_json
