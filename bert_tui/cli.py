@@ -294,6 +294,7 @@ def _parser() -> argparse.ArgumentParser:
     exporting.add_argument("--step", type=int, metavar="N", help="the checkpoint of this step (default: the last)")
     importing = verb(import_, "make a Hugging Face folder into weights for train.init_from", _takes_output)
     importing.add_argument("folder", type=Path, metavar="HF_DIR", help="what save_pretrained of a BERT wrote")
+    add_data_verbs(verbs)
     return parser
 
 

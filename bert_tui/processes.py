@@ -10,6 +10,8 @@ import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import bert_tui
+
 
 def host_name() -> str:
     """This machine, as records name it."""
@@ -53,8 +55,18 @@ def kill(pid: int, pid_started: float) -> None:
             return
 
 
-def spawn_detached(command: Sequence[str], *, directory: Path, environment: Mapping[str, str], log: Path) -> int:
-    """Starts a process in a session of its own, out of reach of a closed terminal; its words go to ``log``.
+def package_environment() -> dict[str, str]:
+    """Variables with which ``python -m`` finds this very package, and nothing in the folder it is called from."""
+    package = str(Path(bert_tui.__file__).parent.parent)
+    paths = [package, *filter(None, [os.environ.get("PYTHONPATH")])]
+    return os.environ | {"PYTHONPATH": os.pathsep.join(paths), "PYTHONSAFEPATH": "1"}
+
+
+def spawn_detached(
+    command: Sequence[str], *, directory: Path, environment: Mapping[str, str], log: Path, keep: Sequence[int] = ()
+) -> int:
+    """Starts a process in a session of its own, out of reach of a closed terminal; its words go to ``log``. Besides
+    these, it gets the open files whose descriptors are in ``keep``, under the same numbers.
 
     Gives its id.
 
@@ -71,6 +83,7 @@ def spawn_detached(command: Sequence[str], *, directory: Path, environment: Mapp
             cwd=directory,
             env=environment,
             start_new_session=True,
+            pass_fds=keep,
         )
     finally:
         os.close(descriptor)

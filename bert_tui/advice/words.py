@@ -216,6 +216,110 @@ TEXTS: dict[str, Words] = {
         "{where}: of {documents} documents none is left for {value}.", "Change data.split, or use more documents."
     ),
     "dataset.no_rows": Words("{where} has no text for {value}.", "Change data.split, or use more documents."),
+    # building a dataset from text
+    "build.no_input": Words("There is no text to build from.", "Name a file, a folder or a pattern with --input."),
+    "build.output_name": Words(
+        "{value} cannot be the name of a dataset.",
+        "Give where to put it and its name without an ending, as in --output data/wiki; .bin and .idx are added.",
+    ),
+    "build.vocabulary_choice": Words(
+        "A dataset needs one vocabulary.",
+        "Give either --vocab FILE (the vocabulary of a model you know) or --train-vocab 30522 (a new one, learned from "
+        "this text).",
+    ),
+    "build.vocabulary_size": Words(
+        "A vocabulary of {value} pieces cannot be trained.",
+        "Choose {least} to {most}; 30522 is what BERT in English has, 21128 the one in Chinese.",
+    ),
+    "build.json_keys": Words(
+        "The JSON keys do not fit: {value}.", "Name at least one with --json-key, and each only once."
+    ),
+    "build.json_key_name": Words(
+        "The JSON key {value} cannot be part of a file's name, and with several keys each names its dataset.",
+        "Build that key alone, or rename it in the text.",
+    ),
+    "build.workers": Words("{value} workers cannot work.", "Give --workers 1 or more; by default each core has one."),
+    "build.language": Words("{value} is no code of a language.", "Give one such as en, de or zh with --language."),
+    "build.choice": Words("{where}: {value} is not known.", "Choose one of {known}."),
+    "build.busy": Words(
+        "Another build works in {where} (process {pid} on {host}).",
+        "Wait for it; {program} data builds shows how far it is.",
+    ),
+    "build.no_order": Words("No build was started in {where}.", "{program} data builds shows what there is."),
+    "build.unwritable": Words(
+        "{where} cannot be written: {reason}.", "Choose another place with --output, or change its permissions."
+    ),
+    "build.unreadable": Words("{where} cannot be read: {reason}.", "Check its permissions: ls -ld {where}"),
+    "build.nothing_found": Words(
+        "There is no file for {where}.", "Check the path. Hidden files in a folder are passed over."
+    ),
+    "build.no_file": Words("{where} is not a plain file.", "Give files, folders or patterns of files."),
+    "build.damaged": Words(
+        "{where} cannot be read to its end: {reason}.",
+        "Check its permissions and whether it was copied whole; with --bad-text skip, what cannot be read is left out.",
+    ),
+    "build.not_text": Words(
+        "{where} is not UTF-8 text: it is of another kind, such as a picture, an archive or UTF-16.",
+        "Take it out of the input, or turn UTF-16 into UTF-8: iconv -f utf-16 -t utf-8. --bad-text skip leaves such "
+        "files out.",
+    ),
+    "build.no_text": Words("The files of {where} are all empty.", "Give files with text in them."),
+    "build.not_utf8": Words(
+        "{where} is not UTF-8 text (bytes {value}).",
+        "Repair the line, or go on with --bad-text replace (such bytes are dropped) or skip (the line is left out).",
+    ),
+    "build.surrogate": Words(
+        "{where} has half a character ({value}).",
+        "Repair the line, or go on with --bad-text replace (it is dropped) or skip (the line is left out).",
+    ),
+    "build.not_json": Words(
+        "{where} is not JSON: {reason}.",
+        "The file was taken for JSON lines, one object a line. Repair the line, leave such lines out with --bad-text "
+        "skip, or read the file as plain text with --format text.",
+    ),
+    "build.not_object": Words(
+        "{where} is not a JSON object but {value}.",
+        'Each line must look like {{"text": "..."}}; leave others out with --bad-text skip.',
+    ),
+    "build.no_key": Words(
+        "{where} has no key {value}; it has: {found}.",
+        "Name the key that holds the text with --json-key, or leave such lines out with --bad-text skip.",
+    ),
+    "build.no_text_in_key": Words(
+        "{where}: what stands under {value} is no text ({kind}).",
+        "Name the key that holds the text with --json-key, or leave such lines out with --bad-text skip.",
+    ),
+    "build.too_long": Words(
+        "{where}: a document of more than {megabytes} MB.",
+        "Cut it into several (a line each, or a file each), or leave it out with --bad-text skip.",
+    ),
+    "build.worker_died": Words(
+        "A process that tokenized was ended from outside (status {value}).",
+        "-9 most often means too little memory: use fewer --workers. Start the same build again and it goes on.",
+    ),
+    "build.disk_full": Words(
+        "The disk of {where} is full ({reason}).", "Make room, then start the same build again: it goes on."
+    ),
+    "build.no_space": Words(
+        "The dataset needs at least {needed} GB in {where}, where {free} GB are free.",
+        "Make room, or choose another disk with --output.",
+    ),
+    "build.exists": Words(
+        "{where} is there already, and was not made by this very build.",
+        "Choose another name with --output, or remove it first.",
+    ),
+    "build.started_over": Words(
+        "The settings or the input have changed since {where} was begun.", "The build starts again from the beginning."
+    ),
+    "build.already": Words("{where} was built from this very text already.", "Nothing needed to be done."),
+    "build.shard_gone": Words("{where} has vanished while it was needed.", "Start the same build again."),
+    "build.nothing_left": Words(
+        "Not a single sentence was found in {where}.", "Check the input, and --json-key, --markup and --bad-text."
+    ),
+    "build.crashed": Words(
+        "The build failed by a mistake of this program ({value}: {reason}).",
+        "Look at {where}/build.log, and tell us with that text.",
+    ),
     # TensorBoard
     "board.failed": Words(
         "TensorBoard did not start for {where}: {reason}.",

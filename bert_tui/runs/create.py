@@ -14,7 +14,7 @@ from pathlib import Path
 import bert_tui
 from bert_tui.machine import Machine, read_machine
 from bert_tui.plan import Plan, make_plan
-from bert_tui.processes import spawn_detached
+from bert_tui.processes import package_environment, spawn_detached
 from bert_tui.runs.end import require_over, settle
 from bert_tui.runs.registry import link_run
 from bert_tui.runs.state import RunState, RunView, state_of
@@ -147,14 +147,11 @@ def _request(plan: Plan, overrides: tuple[str, ...] = (), update_code: bool = Fa
 
 
 def _start(attempt: AttemptDirectory, request: Request) -> None:
-    """The starter is found where this very package is, and nothing in the folder we are called from."""
     write_once(attempt.request, to_json(request))
-    package = str(Path(bert_tui.__file__).parent.parent)
-    paths = [package, *filter(None, [os.environ.get("PYTHONPATH")])]
     spawn_detached(
         [sys.executable, "-m", "bert_tui.runs.starter", str(attempt.path)],
         directory=attempt.run.path,
-        environment=os.environ | {"PYTHONPATH": os.pathsep.join(paths), "PYTHONSAFEPATH": "1"},
+        environment=package_environment(),
         log=attempt.starter_log,
     )
 

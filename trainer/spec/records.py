@@ -244,7 +244,7 @@ class Telemetry:
     extra: Mapping[str, Any] = field(default_factory=dict)
 
 
-Record = TypeVar("Record", Request, Preparation, Launch, Status, Progress, Exit, Holder, Telemetry)
+Record = TypeVar("Record")
 
 
 def to_json(record: Any) -> str:
@@ -281,6 +281,8 @@ def _plain(value: Any) -> Any:
         return [_plain(item) for item in value]
     if isinstance(value, float) and not math.isfinite(value):
         return None
+    if isinstance(value, Path):
+        return str(value)
     return value
 
 
@@ -311,6 +313,8 @@ def _value(hint: Any, value: Any) -> Any:
         return _require(isinstance(value, dict), value)
     if hint is Problem:
         return Problem.from_json(value)
+    if hint is Path:
+        return Path(_require(isinstance(value, str), value))
     if dataclasses.is_dataclass(hint):
         return _build(hint, value)
     if hint is float:

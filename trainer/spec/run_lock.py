@@ -43,7 +43,7 @@ def take_lock(attempt: AttemptDirectory, role: Literal["starter", "supervisor"])
     """
     run = attempt.run
     descriptor = os.open(run.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    if not _try(descriptor, fcntl.LOCK_EX, time.monotonic() + PATIENCE):
+    if not try_flock(descriptor, fcntl.LOCK_EX, time.monotonic() + PATIENCE):
         os.close(descriptor)
         raise RunError(locked(run, read_holder(run.lock)))
     mine = Holder(socket.gethostname(), os.getpid(), _user(), role, attempt.number, time.time())
@@ -68,7 +68,7 @@ def kept_free(run: RunDirectory, patience: float = 0.0) -> Iterator[bool]:
     except OSError as error:
         raise RunError(Problem("run.unreadable", str(run.lock), "", {"reason": error.strerror})) from error
     try:
-        yield _try(descriptor, fcntl.LOCK_SH, time.monotonic() + patience)
+        yield try_flock(descriptor, fcntl.LOCK_SH, time.monotonic() + patience)
     finally:
         os.close(descriptor)
 
@@ -97,7 +97,9 @@ def locked(run: RunDirectory, by: Holder) -> Problem:
     return Problem("run.locked", run.id, by.role, {"user": by.user, "host": by.host, "pid": by.pid})
 
 
-def _try(descriptor: int, kind: int, until: float) -> bool:
+def try_flock(descriptor: int, kind: int, until: float) -> bool:
+    """Whether the lock of an open file could be taken (``fcntl.LOCK_EX`` or ``LOCK_SH``) before ``until`` on the
+    monotonic clock."""
     while True:
         try:
             fcntl.flock(descriptor, kind | fcntl.LOCK_NB)

@@ -1,0 +1,200 @@
+"""``PREFIX.build/``: the folder a build works in. All that a build and those who watch it share.
+
+================  ==================================================================  =========================
+file              what                                                                writer
+================  ==================================================================  =========================
+``order.json``    what was asked for (:class:`~bert_tui.data.order.BuildOrder`)       whoever starts the build
+``lock``          held (flock) while the build lives                                  whoever starts, the builder
+``stop``          its presence asks the build to end                                  anyone who may write
+``status.json``   heartbeat and progress                                              builder
+``end.json``      how it ended                                                        builder
+``build.log``     what a detached builder prints                                      builder
+``shards/``       pieces of the dataset that are done; removed when they are joined   builder
+================  ==================================================================  =========================
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from bert_tui.data.build_records import BuildProgress, BuildResult
+from bert_tui.data.order import BuildOrder
+from bert_tui.places import state_folder
+from trainer.spec.problem import DatasetError, Problem
+from trainer.spec.records import read_record, to_json
+from trainer.spec.run_directory import write_whole
+from trainer.spec.run_lock import try_flock
+
+PATIENCE = 2.0
+"""Seconds a taker of the lock tries again: a viewer that looks has it for an instant."""
+
+
+@dataclass(frozen=True)
+class BuildStatus:
+    """``status.json``."""
+
+    pid: int
+    pid_started: float
+    host: str
+    since: float
+    """Unix time at which the builder began."""
+    heartbeat: int
+    """Counts up at least every two seconds while it lives."""
+    progress: BuildProgress
+
+
+@dataclass(frozen=True)
+class BuildEnd:
+    """``end.json``."""
+
+    outcome: Literal["finished", "failed", "stopped"]
+    time: float
+    problems: tuple[Problem, ...] = ()
+    result: BuildResult | None = None
+
+
+@dataclass(frozen=True)
+class BuildFolder:
+    """The names in the folder; the table above says what they are."""
+
+    path: Path
+
+    @property
+    def order(self) -> Path:
+        """What was asked for."""
+        return self.path / "order.json"
+
+    @property
+    def lock(self) -> Path:
+        """Held while the build lives."""
+        return self.path / "lock"
+
+    @property
+    def stop_request(self) -> Path:
+        """Its presence asks the build to end."""
+        return self.path / "stop"
+
+    @property
+    def status(self) -> Path:
+        """Heartbeat and progress."""
+        return self.path / "status.json"
+
+    @property
+    def end(self) -> Path:
+        """How it ended."""
+        return self.path / "end.json"
+
+    @property
+    def log(self) -> Path:
+        """What a detached builder prints."""
+        return self.path / "build.log"
+
+    @property
+    def shards(self) -> Path:
+        """Pieces of the dataset that are done."""
+        return self.path / "shards"
+
+
+class BuildLock:
+    """The lock, held until :meth:`release` or the end of every process that has the descriptor."""
+
+    def __init__(self, descriptor: int) -> None:
+        self.descriptor = descriptor
+
+    def release(self) -> None:
+        """Lets others take it."""
+        os.close(self.descriptor)
+
+
+def open_folder(order: BuildOrder) -> tuple[BuildFolder, BuildLock]:
+    """Takes the folder of an order for a new start: makes it, locks it, writes the order, forgets how an earlier start
+    ended. What that start had finished stays.
+
+    Raises:
+        DatasetError: another build works in it, or it cannot be written.
+    """
+    folder = BuildFolder(order.folder)
+    try:
+        folder.path.mkdir(mode=0o755, parents=True, exist_ok=True)
+        lock = _take_lock(folder)
+        for left in (folder.end, folder.status, folder.stop_request):
+            left.unlink(missing_ok=True)
+        write_whole(folder.order, to_json(order))
+        _link(folder)
+    except OSError as error:
+        raise DatasetError(unwritable(error, folder.path)) from error
+    return folder, lock
+
+
+def is_locked(folder: BuildFolder) -> bool:
+    """Whether a build lives in it.
+
+    Raises:
+        OSError: the lock may not be looked at.
+    """
+    try:
+        descriptor = os.open(folder.lock, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return False
+    try:
+        return not try_flock(descriptor, fcntl.LOCK_SH, time.monotonic())
+    finally:
+        os.close(descriptor)
+
+
+def find_builds() -> list[BuildFolder]:
+    """The builds of this user whose folders are still there, the last begun first."""
+    found = []
+    for link in _links().iterdir():
+        folder = BuildFolder(link.readlink())
+        try:
+            found.append((folder.order.stat().st_mtime, folder))
+        except OSError:  # removed, or on a disk that is not mounted now
+            continue
+    return [folder for _, folder in sorted(found, key=lambda item: (-item[0], str(item[1].path)))]
+
+
+def read_order(folder: BuildFolder) -> BuildOrder:
+    """What the build was asked for.
+
+    Raises:
+        DatasetError: the folder holds no order.
+    """
+    order = read_record(BuildOrder, folder.order)
+    if order is None:
+        raise DatasetError(Problem("build.no_order", str(folder.path)))
+    return order
+
+
+def unwritable(error: OSError, path: Path) -> Problem:
+    """The refusal where the system does not let us write."""
+    return Problem("build.unwritable", str(error.filename or path), "", {"reason": error.strerror or str(error)})
+
+
+def _take_lock(folder: BuildFolder) -> BuildLock:
+    descriptor = os.open(folder.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    if not try_flock(descriptor, fcntl.LOCK_EX, time.monotonic() + PATIENCE):
+        os.close(descriptor)
+        status = read_record(BuildStatus, folder.status)
+        facts = {"pid": status.pid, "host": status.host} if status else {"pid": "?", "host": "?"}
+        raise DatasetError(Problem("build.busy", str(folder.path), "", facts))
+    return BuildLock(descriptor)
+
+
+def _links() -> Path:
+    folder = state_folder() / "builds"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    return folder
+
+
+def _link(folder: BuildFolder) -> None:
+    """Makes the build findable from any folder."""
+    link = _links() / hashlib.sha256(os.fsencode(folder.path)).hexdigest()[:16]
+    link.unlink(missing_ok=True)
+    link.symlink_to(folder.path)
