@@ -9,13 +9,14 @@ from pathlib import Path
 
 from trainer import checkpoint
 from trainer.agreement import Header, PendingHeader
-from trainer.batches import Counts, StepBatch, positions_of_rank, read_ahead, read_share, timed
+from trainer.batches import Counts, StepBatch, most_rows, positions_of_rank, timed
 from trainer.checkpoint import Identity, Position
 from trainer.evaluate import ValidationSet, unigram_loss, validate
 from trainer.learner import Learner, PendingResult
 from trainer.optimizer import learning_rate
 from trainer.ranks import Ranks, joined
 from trainer.report import Reporter, StepReport
+from trainer.row_workers import RowWorkers, workers_needed
 from trainer.saver import SaveEnd, Saver
 from trainer.spec.indexed_dataset import IndexedDataset
 from trainer.spec.preset import Preset
@@ -41,29 +42,39 @@ def train(attempt: AttemptDirectory) -> None:
     """
     preset, resolved = read_resolved(attempt.preset)
     _check_world(preset, resolved)
-    with joined(resolved.device, preset.parallel.tensor) as ranks, _reporter(attempt, preset, ranks) as reporter:
-        Training(attempt, preset, resolved, ranks, reporter).run()
+    with (
+        _row_workers(attempt, preset, resolved) as workers,
+        joined(resolved.device, preset.parallel.tensor) as ranks,
+        _reporter(attempt, preset, ranks) as reporter,
+    ):
+        Training(attempt, preset, resolved, workers, ranks, reporter).run()
 
 
 class Training:
     """The loop and what it works on."""
 
     def __init__(
-        self, attempt: AttemptDirectory, preset: Preset, resolved: Resolved, ranks: Ranks, reporter: Reporter
+        self,
+        attempt: AttemptDirectory,
+        preset: Preset,
+        resolved: Resolved,
+        workers: RowWorkers,
+        ranks: Ranks,
+        reporter: Reporter,
     ) -> None:
         self.attempt, self.preset, self.ranks, self.reporter = attempt, preset, ranks, reporter
+        self.workers = workers
         vocabulary = read_vocabulary(attempt.run.vocabulary)
-        dataset = IndexedDataset(Path(resolved.data_prefix))
-        index = SampleIndex.open(Path(resolved.sample_index))
-        self.reader = RowReader(dataset, index, vocabulary, preset.data, preset.model.sequence_length)
         self.learner = Learner(shape_of(preset.model, vocabulary.size), preset, ranks)
         self.identity = Identity.of(
             self.learner, data_fingerprint=resolved.data_fingerprint, vocab_sha256=resolved.vocab_sha256
         )
-        self.validation = ValidationSet.of(self.reader, preset)
+        self.validation = ValidationSet.of(workers, preset)
         self.unigram_loss: float | None = None
         if ranks.rank == 0 and self.validation.rows:
-            self.unigram_loss = unigram_loss(dataset, preset.data.split, vocabulary, self.validation)
+            self.unigram_loss = unigram_loss(
+                IndexedDataset(Path(resolved.data_prefix)), preset.data.split, vocabulary, self.validation
+            )
         self.position = Position()
         folder, settings = attempt.run.checkpoints, preset.checkpoint
         self.saver = Saver(self.learner, self.identity, folder, settings, reporter.save_ended)
@@ -130,7 +141,9 @@ class Training:
         the wait for the very first, before which nothing could be computed, counts for none.
         """
         coming: tuple[StepBatch, PendingHeader] | None = None
-        for batch, data_wait in timed(read_ahead(self._share_of_row, self._first_rows())):
+        shares = map(self._share_of_row, self._first_rows())
+        batches = self.workers.read_ahead("train", shares, pin=self.ranks.device.type != "cpu")
+        for batch, data_wait in timed(batches):
             header = PendingHeader(self.ranks, batch.counts, self.reporter.wishes())
             if coming is not None:
                 yield coming[0], coming[1].wait(), data_wait
@@ -143,15 +156,14 @@ class Training:
         rows, each = self.position.rows, self.preset.train.global_batch
         return range(rows, rows + (self._last_step() - self.position.step) * each, each)
 
-    def _share_of_row(self, first: int) -> StepBatch:
-        """This rank's share of the global batch that begins with row ``first``."""
+    def _share_of_row(self, first: int) -> list[range]:
+        """This rank's share of the global batch that begins with row ``first``, one range a micro batch."""
         train, ranks = self.preset.train, self.ranks
         assert isinstance(train.micro_batch, int)
-        mine = positions_of_rank(
+        return positions_of_rank(
             first, train.global_batch,
             micro_batch=train.micro_batch, data_rank=ranks.data_rank, data_size=ranks.data_size,
         )  # fmt: skip
-        return read_share(self.reader, "train", mine, pin=ranks.device.type != "cpu")
 
     def _flops(self, counts: Counts) -> float:
         """Of a step over so many tokens."""
@@ -220,6 +232,19 @@ def _check_world(preset: Preset, resolved: Resolved) -> None:
     started = int(os.environ["WORLD_SIZE"])
     if started != resolved.ranks or started % preset.parallel.tensor:
         raise EnvironmentRefused(Problem("layout.devices", "torchrun", str(resolved.ranks), {"devices": started}))
+
+
+def _row_workers(attempt: AttemptDirectory, preset: Preset, resolved: Resolved) -> RowWorkers:
+    vocabulary = read_vocabulary(attempt.run.vocabulary)
+    dataset, index = IndexedDataset(Path(resolved.data_prefix)), SampleIndex.open(Path(resolved.sample_index))
+    reader = RowReader(dataset, index, vocabulary, preset.data, preset.model.sequence_length)
+    train, shape = preset.train, shape_of(preset.model, vocabulary.size)
+    assert isinstance(train.micro_batch, int)
+    rows = most_rows(
+        train.global_batch, micro_batch=train.micro_batch, data_size=resolved.ranks // preset.parallel.tensor
+    )
+    workers = workers_needed(shape, resolved.device, resolved.threads, preset.data.mask_probability)
+    return RowWorkers(reader, workers, rows)
 
 
 def _reporter(attempt: AttemptDirectory, preset: Preset, ranks: Ranks) -> Reporter:

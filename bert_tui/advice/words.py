@@ -444,6 +444,11 @@ TEXTS: dict[str, Words] = {
         "The cause lies with another one: train.log in the attempt's folder has its last words. The run can be "
         "resumed.",
     ),
+    "training.reader_killed": Words(
+        "A process that reads the data ahead of the training was killed.",
+        "Often the kernel ended it for lack of memory ('dmesg' tells), or somebody did by hand. Make room, then "
+        "resume.",
+    ),
     "training.exception": Words(
         "Training stopped with an error ({where}): {reason}",
         "train.log and ranks/ in the attempt's folder have it all.",

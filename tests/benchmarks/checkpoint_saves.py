@@ -51,7 +51,7 @@ def main(folder: Path) -> None:
     reader = open_reader(folder, preset)
     with joined("cpu", 1) as ranks:
         learner = Learner(shape_of(preset.model), preset, ranks)
-        training = Training(learner, read_share(reader, "train", [range(8)], pin=False))
+        training = Training(learner, read_share(reader, "train", [range(8)]))
         training.step()
         ends: list[SaveEnd] = []
         saver = Saver(learner, IDENTITY, folder / "saved", Checkpoint(keep_last=1), ends.append)

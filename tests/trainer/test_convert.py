@@ -54,7 +54,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def batch(folder: Path) -> MicroBatch:
     """Rows of one pair each, as Hugging Face's classes take them."""
     preset = small_preset(folder, data__packing=False)
-    return read_share(open_reader(folder, preset), "train", [range(12)], pin=False).micro_batches[0]
+    return read_share(open_reader(folder, preset), "train", [range(12)]).micro_batches[0]
 
 
 def _preset(folder: Path, order: LayerOrder = "megatron", **values: Any) -> Preset:
@@ -322,7 +322,7 @@ def test_a_run_trains_on_from_weights(folder: Path, tmp_path: Path, order: Layer
     attempt = write_attempt(tmp_path, 1, preset)
     train(attempt)
     losses = [record["lm_loss"] for record in metrics(attempt.run)]
-    rows = read_share(open_reader(folder, preset), "train", [range(8)], pin=False).micro_batches[0]
+    rows = read_share(open_reader(folder, preset), "train", [range(8)]).micro_batches[0]
     with torch.no_grad():
         first = word_loss(model(rows).word_logits, rows.masked_label, VocabularySlice(0, PIECES, None)).loss
     assert losses[0] == pytest.approx(first.item() / len(rows.masked_label), abs=1e-5)

@@ -156,6 +156,7 @@ ENGLISH: dict[str, str] = {
     "training.out_of_memory": "{where}: out of memory: {reason}",
     "training.disk_full": "{where}: the disk is full: {reason}",
     "training.peer_lost": "{where} lost the connection to the other ranks: {reason}",
+    "training.reader_killed": "a process that reads rows for training was killed",
     "training.exception": "{where}: {reason}",
     # devices
     "gpu.none": "{where}: GPUs are wanted, but {reason}",
@@ -247,6 +248,10 @@ class SpecError(Exception):
     def __init__(self, *problems: Problem) -> None:
         super().__init__("\n".join(problem.english for problem in problems))
         self.problems = problems
+
+    def __reduce__(self) -> tuple[type[SpecError], tuple[Problem, ...]]:
+        """So that one raised in another process can be raised here."""
+        return type(self), self.problems
 
 
 class PresetError(SpecError):
