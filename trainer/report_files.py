@@ -355,4 +355,5 @@ def _layout_words(preset: Preset, ranks: Ranks) -> str:
     accumulation = preset.train.global_batch // (micro * ranks.data_size)
     layout = f"tensor {ranks.tensor_size} x data {ranks.data_size}"
     layout += " + sequence" * parallel.sequence + " + shards" * (parallel.shard == "full" and ranks.data_size > 1)
+    layout += f", recompute {parallel.recompute}" * (parallel.recompute != "none")
     return f"{layout}, micro batch {micro} x {accumulation}"

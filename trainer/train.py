@@ -25,7 +25,7 @@ from trainer.spec.resolved import Resolved, read_resolved
 from trainer.spec.run_directory import AttemptDirectory
 from trainer.spec.sample_index import SampleIndex
 from trainer.spec.samples import RowReader
-from trainer.spec.saved_weights import read_saved_weights, require_fit
+from trainer.spec.saved_weights import damaged, read_saved_weights, require_fit
 from trainer.spec.sizing import shape_of, step_flops
 from trainer.spec.vocabulary import read_vocabulary
 from trainer.weights import load_weights
@@ -127,11 +127,13 @@ class Training:
 
     def _begin_with(self, folder: Path) -> None:
         """Takes the weights, and nothing else, from another run or from an import."""
-        model = self.learner.model
+        model, saved = self.learner.model, read_saved_weights(folder)
         require_fit(
-            read_saved_weights(folder), self.learner.shape,
+            saved, self.learner.shape,
             sentence_order=model.order_head is not None, vocab_sha256=self.identity.vocab_sha256,
         )  # fmt: skip
+        if wrong := checkpoint.wrong_file(folder, saved.files, self.ranks):
+            raise damaged(saved, wrong)
         load_weights(dict(model.named_parameters()), folder, self.ranks.host_group)
 
     def _batches(self) -> Iterator[tuple[StepBatch, Header, float]]:

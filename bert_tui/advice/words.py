@@ -336,6 +336,10 @@ TEXTS: dict[str, Words] = {
         "The weights in {where} cannot be read: {reason}.",
         "Take another checkpoint, or make the folder anew with {program} import.",
     ),
+    "weights.damaged": Words(
+        "The weights in {where} are not what was written there: {reason}.",
+        "Take another checkpoint, or make the folder anew with {program} import.",
+    ),
     "weights.other_model": Words(
         "The weights in {where} are of another model: {field} is {value} there and {present} here.",
         "Set {field} to {value} in the preset, or begin with other weights.",

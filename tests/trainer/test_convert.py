@@ -347,3 +347,26 @@ def test_weights_that_do_not_fit_stop_the_run(
     with pytest.raises(SpecError) as caught:
         train(write_attempt(tmp_path, 1, preset))
     assert [problem.code for problem in caught.value.problems] == codes
+
+
+@pytest.mark.parametrize(("harm", "reason"), [("a bit", "checksum"), ("an end", "bytes"), ("gone", "missing")])
+def test_damaged_weights_stop_the_run_and_an_export(
+    folder: Path, tmp_path: Path, harm: str, reason: str, one_rank: None
+) -> None:
+    write_dataset(tmp_path)
+    shape = shape_of(_preset(folder).model)
+    weights = _saved(_model(shape), shape, folder, tmp_path / "weights")
+    (tensors,) = weights.glob("*.distcp")
+    content = bytearray(tensors.read_bytes())
+    content[len(content) // 2] ^= 1  # torch reads it without a word
+    if harm == "gone":
+        tensors.unlink()
+    else:
+        tensors.write_bytes(content if harm == "a bit" else content[:-1])
+    preset = _preset(tmp_path, train__init_from=str(weights))
+    for use in (lambda: train(write_attempt(tmp_path, 1, preset)), lambda: _exported(weights, folder, tmp_path / "hf")):
+        with pytest.raises(SpecError) as caught:
+            use()
+        (problem,) = caught.value.problems
+        assert (problem.code, problem.where) == ("weights.damaged", str(weights))
+        assert tensors.name in str(problem.params["reason"]) and reason in str(problem.params["reason"])

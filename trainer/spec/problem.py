@@ -126,6 +126,7 @@ ENGLISH: dict[str, str] = {
     # weights to begin with
     "weights.absent": "{where}: no weights here: no file {value}",
     "weights.unreadable": "{where}: the weights cannot be read: {reason}",
+    "weights.damaged": "{where}: not what was written: {reason}",
     "weights.other_model": "{where}: the weights are of a model with {field} {value}, this run's has {present}",
     "weights.vocabulary_size": "{where}: the weights are for {value} pieces, this run's vocabulary has {present}",
     "weights.other_vocabulary": "{where}: the weights were trained with another vocabulary",
