@@ -42,7 +42,7 @@ def test_shipped_presets_are_sound_on_eight_80_gb_gpus(name: str) -> None:
     assert plan.problems == ()
     assert plan.ranks == (2 if name == "bert-tiny" else 8)
     assert plan.ranks == plan.preset.parallel.tensor * int(plan.preset.parallel.data)
-    rows = int(plan.preset.train.micro_batch) * int(plan.preset.parallel.data) * plan.accumulation
+    rows = plan.micro_batch * int(plan.preset.parallel.data) * plan.accumulation
     assert rows == plan.preset.train.global_batch
 
 
@@ -114,7 +114,7 @@ def test_an_automatic_micro_batch_fits_and_divides() -> None:
     small = dataclasses.replace(BOX, gpus=tuple(dataclasses.replace(gpu, memory_total=12 * GIB) for gpu in GPUS[:1]))
     preset = replace(shipped("bert-340m"), train__micro_batch="auto")
     on_small, on_large = make_plan(preset, "x", small), make_plan(preset, "x", dataclasses.replace(BOX, gpus=GPUS[:1]))
-    assert int(on_small.preset.train.micro_batch) < int(on_large.preset.train.micro_batch) == 32
+    assert on_small.micro_batch < on_large.micro_batch == 32
     assert on_small.memory.total <= 12 * GIB
 
 

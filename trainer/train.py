@@ -13,6 +13,7 @@ from trainer.batches import Counts, StepBatch, most_rows, positions_of_rank, tim
 from trainer.checkpoint import Identity, Position
 from trainer.evaluate import ValidationSet, unigram_loss, validate
 from trainer.learner import Learner, PendingResult
+from trainer.micro_batch_search import settled_preset
 from trainer.optimizer import learning_rate
 from trainer.ranks import Ranks, joined
 from trainer.report import Reporter, StepReport
@@ -21,7 +22,7 @@ from trainer.saver import SaveEnd, Saver
 from trainer.spec.indexed_dataset import IndexedDataset
 from trainer.spec.preset import Preset
 from trainer.spec.problem import CheckpointError, EnvironmentRefused, Problem, TrainingError
-from trainer.spec.resolved import Resolved, read_resolved
+from trainer.spec.resolved import Resolved
 from trainer.spec.run_directory import AttemptDirectory
 from trainer.spec.sample_index import SampleIndex
 from trainer.spec.samples import RowReader
@@ -40,7 +41,7 @@ def train(attempt: AttemptDirectory) -> None:
     Raises:
         SpecError: something does not fit; the problems say what.
     """
-    preset, resolved = read_resolved(attempt.preset)
+    preset, resolved = settled_preset(attempt)
     _check_world(preset, resolved)
     with (
         _row_workers(attempt, preset, resolved) as workers,

@@ -431,6 +431,10 @@ TEXTS: dict[str, Words] = {
         "Such a model cannot be imported; here both are the same.",
     ),
     # training
+    "micro_batch.none_fits": Words(
+        "The model does not fit: a rank runs out of memory with {value} row at a time.",
+        'Set parallel.recompute = "full", parallel.shard = "full" or a larger parallel.tensor, then resume.',
+    ),
     "training.not_finite": Words(
         "{steps} steps in a row gave no finite loss or gradients (loss {value}, gradient norm {grad_norm}).",
         "Resume from the last checkpoint with a lower train.learning_rate or a longer train.warmup.",

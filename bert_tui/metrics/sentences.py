@@ -28,6 +28,7 @@ PREPARING: dict[Phase, str] = {
     "code": "Copying the trainer into the run",
     "launch": "Starting the processes",
     "preflight": "Checking that the trainer has all it needs",
+    "micro_batch": "Trying how many rows fit at once (micro_batch = auto)",
     "start": "Starting the ranks and building the model",
     "resume": "Loading the checkpoint",
 }

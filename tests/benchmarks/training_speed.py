@@ -23,9 +23,9 @@ import torch.distributed as dist
 from torch import Tensor
 
 from tests.benchmarks.training_data import BATCHES, LENGTH, packed, padded
-from trainer.__main__ import end
 from trainer.batches import Counts, MicroBatch
 from trainer.learner import Learner
+from trainer.rank_end import end
 from trainer.ranks import Ranks, joined
 from trainer.spec import preset as schema
 from trainer.spec.preset import Preset

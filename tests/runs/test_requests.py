@@ -78,7 +78,7 @@ def resolved(**values: str) -> Resolved:
         "code_sha256": "",
         "program_version": "",
     }
-    return Resolved(device="cpu", ranks=1, threads=1, gpus=(), **(known | values))
+    return Resolved(device="cpu", ranks=1, threads=1, gpus=(), micro_batch=1, **(known | values))
 
 
 def test_a_folder_that_cannot_be_written_is_refused_before_anything_starts(tmp_path: Path) -> None:

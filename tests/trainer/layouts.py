@@ -22,7 +22,6 @@ from torch.distributed.tensor import DTensor
 
 from tests.trainer.saving import save_checkpoint
 from tests.trainer.small_run import PIECES, open_reader, small_preset
-from trainer.__main__ import end
 from trainer.batches import Counts, StepBatch, positions_of_rank, read_share
 from trainer.checkpoint import Identity, Position, load, saved_state
 from trainer.evaluate import ValidationSet, validate
@@ -32,6 +31,7 @@ from trainer.loss import word_loss
 from trainer.parallel import vocabulary_slice
 from trainer.placement import is_cut, local
 from trainer.random_streams import RandomStreams
+from trainer.rank_end import end
 from trainer.ranks import Ranks, joined
 from trainer.row_workers import RowWorkers
 from trainer.spec.checkpoint_folder import complete_checkpoints

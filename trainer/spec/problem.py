@@ -153,6 +153,7 @@ ENGLISH: dict[str, str] = {
     "convert.tensor_type": "{where}: tensor {value} holds {type}, not floating-point numbers",
     "convert.untied": "{where}: {value} differs from {first}",
     # training
+    "micro_batch.none_fits": "{where}: not even {value} row fits the memory of a rank",
     "training.not_finite": "{steps} steps in a row without finite loss and gradients: loss {value}, norm {grad_norm}",
     "training.out_of_memory": "{where}: out of memory: {reason}",
     "training.disk_full": "{where}: the disk is full: {reason}",
