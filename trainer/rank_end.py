@@ -25,7 +25,7 @@ LOST_PEER = re.compile(
 )
 """torch has no exception of its own for a rank that is gone or silent; these are the words of its transports."""
 NO_MEMORY = re.compile("can't allocate memory|out of memory|std::bad_alloc|could not create a (primitive|memory)")
-"""Nor for a CPU that has no memory left, nor for NCCL where a GPU has none: the words of torch, NCCL, C++ and oneDNN."""
+"""Nor for a CPU without memory, nor for NCCL on a GPU without: the words of torch, NCCL, C++ and oneDNN."""
 
 
 def run_rank(work: Callable[[], None], errors: Path) -> int:
