@@ -107,14 +107,14 @@ def plan(options: argparse.Namespace) -> int:
     """``plan PRESET``: what a run would be; starts nothing."""
     from bert_tui.machine import read_machine
     from bert_tui.runs.job import describe_plan
-    from bert_tui.wizard.review import sentences
+    from bert_tui.wizard.review import micro_batch_words, sentences
 
     planned = _plan(options, read_machine())
     command = describe_plan(planned)
     if options.json:
         print(json.dumps({**planned.as_json(), "command": command}, ensure_ascii=False, indent=2, sort_keys=True))
     else:
-        print("\n".join([*sentences(planned), "", command]))
+        print("\n".join([*sentences(planned), micro_batch_words(planned, Path(options.preset)), "", command]))
     if planned.problems:
         diagnostics.tell_problems(PresetError(*planned.problems))
         return ExitStatus.REFUSED

@@ -12,10 +12,12 @@ from bert_tui.machine import Gpu, Machine
 from bert_tui.plan import fill_from_variables, make_plan, preset_name
 from bert_tui.presets import find_preset
 from bert_tui.wizard import defaults
-from bert_tui.wizard.review import in_words
+from bert_tui.wizard.review import in_words, micro_batch_words
 from trainer.spec.preset import Preset, replace
 from trainer.spec.preset_file import override, read_preset
 from trainer.spec.problem import PresetError, Problem
+from trainer.spec.records import MicroBatchChoice, to_json
+from trainer.spec.run_directory import RunDirectory
 from trainer.spec.sizing import BERT_VOCAB, GIB
 
 GPUS = tuple(Gpu(f"GPU-{index}", index, "H100", 80 * GIB, 79 * GIB) for index in range(8))
@@ -194,3 +196,12 @@ def test_the_original_variables_fill_what_is_open() -> None:
 def test_names_fit_a_container() -> None:
     assert preset_name(Path("/x/My Preset (2).toml")) == "my-preset--2"
     assert preset_name(Path("/x/漢字.toml")) == "preset"
+
+
+def test_a_plan_tells_what_a_run_took_of_an_automatic_micro_batch(tmp_path: Path) -> None:
+    plan = make_plan(replace(shipped("bert-tiny"), train__micro_batch="auto"), "x", LAPTOP)
+    run = RunDirectory(tmp_path)
+    assert "16 at once, 1 times a step, as planned; what fits" in micro_batch_words(plan, run.preset)
+    run.attempt(1).path.mkdir(parents=True)
+    run.attempt(1).micro_batch.write_text(to_json(MicroBatchChoice(8, 16, "", (), 1)))
+    assert micro_batch_words(plan, run.preset).endswith("that run was planned with 16 and took 8.")

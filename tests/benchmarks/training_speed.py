@@ -4,9 +4,9 @@
 line on rank 0's standard input it takes a step and prints one line of JSON, the fields of :class:`Turn`.
 
 ``ours`` is the trainer's own ``Learner``: forward, backward, sums over ranks, clipping, fused AdamW; as ``tensor``,
-``data`` and ``sharded`` (FSDP2) it does the same work on two ranks. ``theirs`` is ``BertForPreTraining`` (scaled_dot_product_attention) with
-``clip_grad_norm_`` and ``torch.optim.AdamW``, on samples of the same lengths, one a row and padded. ``matmul`` is the
-machine's own rate.
+``data`` and ``sharded`` (FSDP2) it does the same work on two ranks. ``theirs`` is ``BertForPreTraining``
+(scaled_dot_product_attention) with ``clip_grad_norm_`` and ``torch.optim.AdamW``, on samples of the same lengths, one a
+row and padded. ``matmul`` is the machine's own rate.
 """
 
 from __future__ import annotations
