@@ -108,14 +108,14 @@ def plan(options: argparse.Namespace) -> int:
     """``plan PRESET``: what a run would be; starts nothing."""
     from bert_tui.machine import read_machine
     from bert_tui.runs.job import describe_plan
-    from bert_tui.wizard.review import sentences
+    from bert_tui.wizard.review import micro_batch_words, sentences
 
     planned = _plan(options, read_machine())
     command = describe_plan(planned)
     if options.json:
         print(json.dumps({**planned.as_json(), "command": command}, ensure_ascii=False, indent=2, sort_keys=True))
     else:
-        print("\n".join([*sentences(planned), "", command]))
+        print("\n".join([*sentences(planned), micro_batch_words(planned, Path(options.preset)), "", command]))
     if planned.problems:
         diagnostics.tell_problems(PresetError(*planned.problems))
         return ExitStatus.REFUSED
@@ -294,7 +294,6 @@ def _parser() -> argparse.ArgumentParser:
     exporting.add_argument("--step", type=int, metavar="N", help="the checkpoint of this step (default: the last)")
     importing = verb(import_, "make a Hugging Face folder into weights for train.init_from", _takes_output)
     importing.add_argument("folder", type=Path, metavar="HF_DIR", help="what save_pretrained of a BERT wrote")
-    add_data_verbs(verbs)
     return parser
 
 

@@ -10,15 +10,14 @@ from typing import Literal
 from bert_tui.machine import Machine
 from bert_tui.paths import expand_path
 from bert_tui.vocabulary_size import vocabulary_size
-from trainer.spec import memory, sizing
-from trainer.spec.memory import Memory, Work
+from trainer.spec import sizing
+from trainer.spec.memory import Memory
+from trainer.spec.micro_batch import memory_expected, possible
 from trainer.spec.preset import Preset, contradictions, get, replace
-from trainer.spec.sizing import Layout, Shape
+from trainer.spec.sizing import Shape
 
 Device = Literal["cpu", "cuda"]
 
-LARGEST_MICRO_BATCH = 64
-"""Where "auto" ends: larger micro batches make no GPU faster."""
 CHANGEABLE = (
     "train.micro_batch", "parallel.sequence", "parallel.shard", "parallel.recompute", "parallel.tensor",
 )  # fmt: skip
@@ -58,12 +57,6 @@ def data_parallel(preset: Preset, there: Room) -> int:
     return max(1, there.devices // preset.parallel.tensor) if there.device == "cuda" else 1
 
 
-def layout_of(preset: Preset, data: int) -> Layout:
-    """The layout that a preset asks for."""
-    parallel = preset.parallel
-    return Layout(parallel.tensor, data, parallel.sequence, parallel.shard, parallel.recompute)
-
-
 def shape_of(preset: Preset) -> Shape:
     """The shape of a preset's model, with BERT's vocabulary where its own is not known yet."""
     return sizing.shape_of(preset.model, known_vocabulary(preset))
@@ -78,32 +71,16 @@ def known_vocabulary(preset: Preset) -> int | None:
     return vocabulary_size(expand_path(preset.data.vocab_file)) if preset.data.vocab_file else None
 
 
-def accumulation(preset: Preset, data: int, micro_batch: int) -> int:
-    """Micro batches a rank works through for one update."""
-    return max(1, preset.train.global_batch // (micro_batch * data))
-
-
 def memory_of(preset: Preset, device: Device, data: int, micro_batch: int) -> Memory:
     """What one rank of a preset needs at a micro batch."""
-    precision = preset.train.precision
-    if precision == "auto":
-        precision = "bf16" if device == "cuda" else "fp32"
-    work = Work(
-        micro_batch=micro_batch,
-        accumulation=accumulation(preset, data, micro_batch),
-        precision=precision,
-        device=device,
-        dropout=preset.model.dropout,
-        mask_probability=preset.data.mask_probability,
-    )
-    return memory.memory_per_rank(shape_of(preset), layout_of(preset, data), work)
+    return memory_expected(preset, shape_of(preset), device, data=data, micro_batch=micro_batch)
 
 
 def largest_micro_batch(preset: Preset, data: int, there: Room) -> int:
-    """The micro batch that a preset names, or for "auto" the largest that fits; 1 where none does."""
+    """The micro batch that a preset names, or for "auto" the largest that is expected to fit; 1 where none is."""
     if preset.train.micro_batch != "auto":
         return preset.train.micro_batch
-    return next((size for size in _micro_batches(preset, data) if _fits(preset, data, size, there)), 1)
+    return next((size for size in _micro_batches(preset, data, there.device) if _fits(preset, data, size, there)), 1)
 
 
 def fits(preset: Preset, there: Room) -> bool:
@@ -120,7 +97,7 @@ def nearest_fit(preset: Preset, there: Room) -> dict[str, object] | None:
     """
     for candidate in _candidates(preset, there):
         data = data_parallel(candidate, there)
-        for micro_batch in _micro_batches(candidate, data):
+        for micro_batch in _micro_batches(candidate, data, there.device):
             if _fits(candidate, data, micro_batch, there):
                 named = preset.train.micro_batch
                 found = replace(candidate, train__micro_batch="auto" if named == "auto" else micro_batch)
@@ -154,11 +131,12 @@ def _candidates(preset: Preset, there: Room) -> Iterator[Preset]:
             yield candidate
 
 
-def _micro_batches(preset: Preset, data: int) -> list[int]:
+def _micro_batches(preset: Preset, data: int, device: Device) -> list[int]:
     """Micro batches that share out a group's rows, largest first, none above the one that a preset names."""
-    rows, named = max(1, preset.train.global_batch // data), preset.train.micro_batch
-    largest = min(rows, LARGEST_MICRO_BATCH if named == "auto" else named)
-    return [size for size in range(largest, 0, -1) if rows % size == 0]
+    named, rows = preset.train.micro_batch, max(1, preset.train.global_batch // data)
+    if named == "auto":
+        return possible(preset.train.global_batch, data, preset.model.sequence_length, device)[::-1]
+    return [size for size in range(min(rows, named), 0, -1) if rows % size == 0]
 
 
 def _fits(preset: Preset, data: int, micro_batch: int, there: Room) -> bool:

@@ -15,6 +15,7 @@ from bert_tui.paths import expand_path
 from trainer.spec import preset_file, sizing
 from trainer.spec.blend import split_variable, with_prefixes
 from trainer.spec.memory import Memory
+from trainer.spec.micro_batch import accumulation
 from trainer.spec.preset import Preset, contradictions, get, missing, replace
 from trainer.spec.problem import PresetError, Problem
 from trainer.spec.sizing import GIB, Shape
@@ -39,13 +40,16 @@ class Plan:
     name: str
     """Of the preset; part of the run's id."""
     preset: Preset
-    """Complete; paths absolute, "auto" replaced but for precision and image."""
+    """Complete; paths absolute, "auto" replaced but for precision, micro batch and image."""
     device: Device
     gpus: tuple[str, ...]
     """UUIDs in the order of ranks."""
     ranks: int
     threads: int
     """CPU threads of each rank."""
+    micro_batch: int
+    """Rows a rank works on at once: what the preset says, or for "auto" the largest that is expected to fit. Where
+    memory decides, the trainer finds the true one by trying (trainer.spec.micro_batch)."""
     accumulation: int
     """Micro batches a rank works through for one update."""
     shape: Shape
@@ -73,6 +77,7 @@ class Plan:
             "gpus": list(self.gpus),
             "ranks": self.ranks,
             "threads": self.threads,
+            "micro_batch": self.micro_batch,
             "accumulation": self.accumulation,
             "parameters": self.parameters,
             "memory_bytes": {**asdict(self.memory), "total": self.memory.total},
@@ -127,12 +132,13 @@ def make_plan(preset: Preset, name: str, machine: Machine) -> Plan:
     seconds = forecast.training_seconds(resolved, step_flops + recompute_flops, rate)
     return Plan(
         name=name,
-        preset=resolved,
+        preset=replace(preset, parallel__data=data),
         device=device,
         gpus=gpus,
         ranks=ranks,
         threads=_threads(machine.cores, ranks, device),
-        accumulation=fit.accumulation(resolved, data, micro_batch),
+        micro_batch=micro_batch,
+        accumulation=accumulation(preset.train.global_batch, data, micro_batch),
         shape=shape,
         parameters=sizing.parameter_count(shape),
         memory=memory,

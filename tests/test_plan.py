@@ -12,10 +12,12 @@ from bert_tui.machine import Gpu, Machine
 from bert_tui.plan import fill_from_variables, make_plan, preset_name
 from bert_tui.presets import find_preset
 from bert_tui.wizard import defaults
-from bert_tui.wizard.review import in_words
+from bert_tui.wizard.review import in_words, micro_batch_words
 from trainer.spec.preset import Preset, replace
 from trainer.spec.preset_file import override, read_preset
 from trainer.spec.problem import PresetError, Problem
+from trainer.spec.records import MicroBatchChoice, to_json
+from trainer.spec.run_directory import RunDirectory
 from trainer.spec.sizing import BERT_VOCAB, GIB
 
 GPUS = tuple(Gpu(f"GPU-{index}", index, "H100", 80 * GIB, 79 * GIB) for index in range(8))
@@ -42,7 +44,7 @@ def test_shipped_presets_are_sound_on_eight_80_gb_gpus(name: str) -> None:
     assert plan.problems == ()
     assert plan.ranks == (2 if name == "bert-tiny" else 8)
     assert plan.ranks == plan.preset.parallel.tensor * int(plan.preset.parallel.data)
-    rows = int(plan.preset.train.micro_batch) * int(plan.preset.parallel.data) * plan.accumulation
+    rows = plan.micro_batch * int(plan.preset.parallel.data) * plan.accumulation
     assert rows == plan.preset.train.global_batch
 
 
@@ -114,7 +116,7 @@ def test_an_automatic_micro_batch_fits_and_divides() -> None:
     small = dataclasses.replace(BOX, gpus=tuple(dataclasses.replace(gpu, memory_total=12 * GIB) for gpu in GPUS[:1]))
     preset = replace(shipped("bert-340m"), train__micro_batch="auto")
     on_small, on_large = make_plan(preset, "x", small), make_plan(preset, "x", dataclasses.replace(BOX, gpus=GPUS[:1]))
-    assert int(on_small.preset.train.micro_batch) < int(on_large.preset.train.micro_batch) == 32
+    assert on_small.micro_batch < on_large.micro_batch == 32
     assert on_small.memory.total <= 12 * GIB
 
 
@@ -194,3 +196,12 @@ def test_the_original_variables_fill_what_is_open() -> None:
 def test_names_fit_a_container() -> None:
     assert preset_name(Path("/x/My Preset (2).toml")) == "my-preset--2"
     assert preset_name(Path("/x/漢字.toml")) == "preset"
+
+
+def test_a_plan_tells_what_a_run_took_of_an_automatic_micro_batch(tmp_path: Path) -> None:
+    plan = make_plan(replace(shipped("bert-tiny"), train__micro_batch="auto"), "x", LAPTOP)
+    run = RunDirectory(tmp_path)
+    assert "16 at once, 1 times a step, as planned; what fits" in micro_batch_words(plan, run.preset)
+    run.attempt(1).path.mkdir(parents=True)
+    run.attempt(1).micro_batch.write_text(to_json(MicroBatchChoice(8, 16, "", (), 1)))
+    assert micro_batch_words(plan, run.preset).endswith("that run was planned with 16 and took 8.")

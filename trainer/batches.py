@@ -1,14 +1,11 @@
-"""Rows of the data as tensors: who reads which, read ahead in a thread."""
+"""Rows of the data as tensors, and who reads which."""
 
 from __future__ import annotations
 
 import time
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields
-from itertools import islice
-from typing import TypeVar
+from typing import Self, TypeVar
 
 import numpy as np
 import torch
@@ -17,8 +14,6 @@ from torch import Tensor
 from trainer.spec.samples import Batch, RowReader
 from trainer.spec.split import Split
 
-AHEAD = 2
-"""Batches that lie ready while one is worked on."""
 TOKENS_AT_ONCE = 1 << 16
 """Of the micro batches that are made together; bounds the memory that takes to some 30 MB."""
 
@@ -50,10 +45,6 @@ class MicroBatch:
         """A copy on ``device``; the copying overlaps with what the device does."""
         return MicroBatch(*(getattr(self, f.name).to(device, non_blocking=True) for f in fields(self)))
 
-    def pinned(self) -> MicroBatch:
-        """A copy in memory from which a device copies fastest."""
-        return MicroBatch(*(getattr(self, f.name).pin_memory() for f in fields(self)))
-
 
 @dataclass(frozen=True)
 class Counts:
@@ -63,6 +54,15 @@ class Counts:
     pairs: int
     tokens: int
     """Padding not counted."""
+
+    @classmethod
+    def of(cls, batches: Sequence[Batch]) -> Self:
+        """Of all of them together."""
+        return cls(
+            masked=sum(len(batch.masked_label) for batch in batches),
+            pairs=sum(batch.pairs_count for batch in batches),
+            tokens=sum(batch.tokens_count for batch in batches),
+        )
 
 
 @dataclass(frozen=True)
@@ -84,33 +84,26 @@ def positions_of_rank(first: int, rows: int, *, micro_batch: int, data_rank: int
     return [range(start, min(start + micro_batch, end)) for start in starts]
 
 
-def read_share(reader: RowReader, split: Split, micro_batches: Sequence[range], *, pin: bool) -> StepBatch:
-    """Reads the rows at the given positions. Several micro batches are made at once, which takes less time a row."""
+def most_rows(rows: int, *, micro_batch: int, data_size: int) -> int:
+    """What the rank with the largest share of ``rows`` rows reads, its last micro batch taken as whole."""
+    return -(-rows // (micro_batch * data_size)) * micro_batch
+
+
+def read_batches(reader: RowReader, split: Split, micro_batches: Sequence[range]) -> list[Batch]:
+    """The rows at the given positions, a batch each. Several are made at once, which takes less time a row."""
     each = max((len(positions) for positions in micro_batches), default=1)
     together = max(1, TOKENS_AT_ONCE // (each * reader.sequence_length))
-    batches = [
+    return [
         batch
         for first in range(0, len(micro_batches), together)
         for batch in _read_together(reader, split, micro_batches[first : first + together])
     ]
-    tensors = [_as_tensors(batch) for batch in batches]
-    counts = Counts(
-        masked=sum(len(batch.masked_label) for batch in batches),
-        pairs=sum(batch.pairs_count for batch in batches),
-        tokens=sum(batch.tokens_count for batch in batches),
-    )
-    return StepBatch(tuple(tensor.pinned() if pin else tensor for tensor in tensors), counts)
 
 
-def read_ahead(read: Callable[[int], T], numbers: Iterable[int]) -> Iterator[T]:
-    """``read(number)`` for each number in order, computed in a thread before it is asked for."""
-    waiting = iter(numbers)
-    with ThreadPoolExecutor(1, thread_name_prefix="read-ahead") as pool:
-        coming: deque[Future[T]] = deque(pool.submit(read, number) for number in islice(waiting, AHEAD))
-        while coming:
-            item = coming.popleft().result()
-            coming.extend(pool.submit(read, number) for number in islice(waiting, 1))
-            yield item
+def read_share(reader: RowReader, split: Split, micro_batches: Sequence[range]) -> StepBatch:
+    """Reads the rows at the given positions here and now."""
+    batches = read_batches(reader, split, micro_batches)
+    return StepBatch(tuple(map(_as_tensors, batches)), Counts.of(batches))
 
 
 def timed(items: Iterable[T]) -> Iterator[tuple[T, float]]:

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -137,7 +139,8 @@ def load(learner: Learner, checkpoint: SavedCheckpoint, identity: Identity) -> P
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise damaged(checkpoint, f"{PROGRESS}: {reason_of(error)}") from error
     _compare(facts.identity, identity, checkpoint)
-    _verify(checkpoint, facts.files, learner.ranks)
+    if wrong := wrong_file(checkpoint.path, facts.files, learner.ranks):
+        raise damaged(checkpoint, wrong)
     state = saved_state(learner)
     try:
         reader = FileSystemReader(checkpoint.path)
@@ -194,19 +197,21 @@ def _compare(saved: Identity, present: Identity, checkpoint: SavedCheckpoint) ->
         raise CheckpointError(*differences)
 
 
-def _verify(checkpoint: SavedCheckpoint, files: dict[str, FileFacts], ranks: Ranks) -> None:
-    """Lengths first, which costs nothing; then each rank reads some of the files. torch itself checks neither."""
-    wrong = wrong_length(checkpoint.path, files)
+def wrong_file(folder: Path, files: Mapping[str, FileFacts], ranks: Ranks) -> str:
+    """Which of the files is not what was written, and why; empty if none. Every rank calls it and reads some of them.
+
+    Lengths first, which costs nothing. torch itself checks neither.
+    """
+    wrong = wrong_length(folder, files)
     if not wrong:
         mine = sorted(files)[ranks.rank :: dist.get_world_size()]
         try:
-            wrong = wrong_content(checkpoint.path, {name: files[name] for name in mine})
+            wrong = wrong_content(folder, {name: files[name] for name in mine})
         except OSError as error:
             wrong = reason_of(error)
     seen = [""] * dist.get_world_size()
     dist.all_gather_object(seen, wrong, group=ranks.host_group)
-    if any(seen):
-        raise damaged(checkpoint, next(filter(None, seen)))
+    return next(filter(None, seen), "")
 
 
 @torch.no_grad()

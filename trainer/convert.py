@@ -27,7 +27,7 @@ from trainer.spec.checkpoint_folder import complete_checkpoints
 from trainer.spec.problem import ConversionError, Problem, SpecError
 from trainer.spec.resolved import read_resolved
 from trainer.spec.run_directory import RunDirectory
-from trainer.spec.saved_weights import SavedWeights, read_saved_weights
+from trainer.spec.saved_weights import SavedWeights, read_saved_weights, require_whole
 from trainer.spec.sizing import Shape
 from trainer.spec.vocabulary import Vocabulary, read_vocabulary
 from trainer.spec.whole_folder import whole_folder
@@ -79,6 +79,7 @@ def export(
     content = vocab_file.read_bytes()
     if hashlib.sha256(content).hexdigest() != saved.vocab_sha256:
         raise ConversionError(Problem("weights.other_vocabulary", str(weights)))
+    require_whole(saved)
     shape, sentence_order = saved.shape, saved.sentence_order
     config = huggingface.config_of(shape, sentence_order=sentence_order, dropout=dropout, init_std=init_std)
     with _new_folder(output) as beside:

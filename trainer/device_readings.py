@@ -40,6 +40,22 @@ def read_memory(device: torch.device) -> MemoryReading:
     )
 
 
+def reset_peak(device: torch.device) -> None:
+    """Gives back what is held without use, and begins to look for the peak anew; on a CPU neither can be done."""
+    if device.type != "cpu":
+        module = torch.get_device_module(device)
+        module.empty_cache()
+        module.reset_peak_memory_stats(device)
+
+
+def free_share(device: torch.device) -> float:
+    """Share of the device's memory that nobody holds, from 0 to 1; on a CPU, where a limit stands for it, 1."""
+    if device.type == "cpu":
+        return 1.0
+    free, total = torch.get_device_module(device).mem_get_info(device)
+    return float(free / total)
+
+
 def _resident_memory() -> MemoryReading:
     """From Linux's ``statm``, in pages: mapped, then resident. ``ru_maxrss`` is in KiB."""
     mapped, resident = Path("/proc/self/statm").read_bytes().split()[:2]

@@ -12,14 +12,14 @@ import torch.distributed as dist
 from numpy.typing import NDArray
 from torch import Tensor
 
-from trainer.batches import Counts, StepBatch, positions_of_rank, read_ahead, read_share
+from trainer.batches import Counts, StepBatch, positions_of_rank
 from trainer.learner import Learner, MicroLosses
 from trainer.ranks import Ranks
+from trainer.row_workers import RowWorkers
 from trainer.spec.corpus import Corpus, text_of
 from trainer.spec.indexed_dataset import IndexedDataset
 from trainer.spec.preset import Preset
 from trainer.spec.records import Validation
-from trainer.spec.samples import RowReader
 from trainer.spec.vocabulary import Vocabulary
 
 UNIGRAM_TOKENS = 10_000_000
@@ -34,16 +34,16 @@ PERPLEXITY_OF = 20.0
 class ValidationSet:
     """The rows that every validation reads: the first of the split, none twice."""
 
-    reader: RowReader
+    workers: RowWorkers
     rows: int
     micro_batch: int
 
     @classmethod
-    def of(cls, reader: RowReader, preset: Preset) -> ValidationSet:
+    def of(cls, workers: RowWorkers, preset: Preset) -> ValidationSet:
         """What the preset asks for, as far as the split has it; 0 rows where it has none."""
         assert isinstance(preset.train.micro_batch, int)
         wanted = preset.train.eval_steps * preset.train.global_batch
-        return cls(reader, reader.rows("validation", wanted), preset.train.micro_batch)
+        return cls(workers, workers.reader.rows("validation", wanted), preset.train.micro_batch)
 
     def share(self, ranks: Ranks) -> Iterator[tuple[StepBatch, bool]]:
         """This rank's micro batches, one at a time, and whether each counts.
@@ -55,8 +55,8 @@ class ValidationSet:
         )
         rounds = -(-self.rows // (self.micro_batch * ranks.data_size))
         rows = mine + [range(1)] * (rounds - len(mine))
-        pin = ranks.device.type != "cpu"
-        batches = read_ahead(lambda n: read_share(self.reader, "validation", [rows[n]], pin=pin), range(rounds))
+        shares = ([each] for each in rows)
+        batches = self.workers.read_ahead("validation", shares, pin=ranks.device.type != "cpu")
         return ((batch, number < len(mine)) for number, batch in enumerate(batches))
 
 
@@ -109,7 +109,7 @@ def unigram_loss(corpus: Corpus, split: str, vocabulary: Vocabulary, data: Valid
     total = targets = 0.0
     for first in range(0, data.rows, data.micro_batch):
         rows = range(first, min(first + data.micro_batch, data.rows))
-        labels = data.reader.batch("validation", rows).masked_label
+        labels = data.workers.reader.batch("validation", rows).masked_label
         total += math.fsum(nats[labels])
         targets += len(labels)
     return total / max(targets, 1.0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import resource
 from pathlib import Path
 
 CONTROL_GROUPS = Path("/sys/fs/cgroup")
@@ -21,6 +22,32 @@ def free_memory() -> int:
     own = re.search(r"^0::/(.*)$", Path("/proc/self/cgroup").read_text(encoding="utf-8"), re.MULTILINE)
     limits = [_left_in(folder) for folder in {CONTROL_GROUPS, CONTROL_GROUPS / (own[1] if own else "")}]
     return min([machine_memory()[1], *(left for left in limits if left is not None)])
+
+
+def memory_of_rank(ranks: int) -> int:
+    """Bytes that each of so many processes like this one may still take."""
+    return min([free_memory() // ranks, *_left_of_limits().values()])
+
+
+def limit_memory(ranks: int, *, margin: float) -> None:
+    """From now on the kernel refuses this process more than its share of what is free, less a margin. So a rank that
+    needs too much gets an error, and nobody is killed for it."""
+    most = int(memory_of_rank(ranks) * (1 - margin))
+    hard = resource.getrlimit(resource.RLIMIT_DATA)[1]
+    resource.setrlimit(resource.RLIMIT_DATA, (_status()["VmData"] + most, hard))
+
+
+def _left_of_limits() -> dict[str, int]:
+    """Bytes that this process may still ask for, by the limits that are set for it (``ulimit -d`` and ``-v``)."""
+    held, limits = _status(), {"VmData": resource.RLIMIT_DATA, "VmSize": resource.RLIMIT_AS}
+    soft = {name: resource.getrlimit(limit)[0] for name, limit in limits.items()}
+    return {name: max(0, most - held[name]) for name, most in soft.items() if most != resource.RLIM_INFINITY}
+
+
+def _status() -> dict[str, int]:
+    """Bytes of address space (``VmSize``) and of writable memory (``VmData``) of this process."""
+    text = Path("/proc/self/status").read_text(encoding="utf-8", errors="replace")
+    return {name: int(kib) * 1024 for name, kib in re.findall(r"^(VmSize|VmData):\s+(\d+) kB$", text, re.MULTILINE)}
 
 
 def _left_in(folder: Path) -> int | None:

@@ -156,7 +156,8 @@ class _Files:
         now = time.time()
         self._progress = Progress(
             phase="start", phase_since=now, step=0, total_steps=self._steps, rows=0, pairs=0, tokens=0, updated=now,
-            device=device_words(ranks.device), layout=_layout_words(preset, ranks),
+            device=device_words(ranks.device),
+            layout=_layout_words(preset, ranks, chosen=attempt.micro_batch.exists()),
         )  # fmt: skip
         self._last_row: dict[str, float] = {}
         self._last_ready = 0.0
@@ -349,10 +350,11 @@ def _peak_tflops(preset: Preset, device: torch.device) -> float | None:
     return None if peak is None else peak.tflops
 
 
-def _layout_words(preset: Preset, ranks: Ranks) -> str:
+def _layout_words(preset: Preset, ranks: Ranks, *, chosen: bool) -> str:
     micro, parallel = preset.train.micro_batch, preset.parallel
     assert isinstance(micro, int)
     accumulation = preset.train.global_batch // (micro * ranks.data_size)
     layout = f"tensor {ranks.tensor_size} x data {ranks.data_size}"
     layout += " + sequence" * parallel.sequence + " + shards" * (parallel.shard == "full" and ranks.data_size > 1)
-    return f"{layout}, micro batch {micro} x {accumulation}"
+    layout += f", recompute {parallel.recompute}" * (parallel.recompute != "none")
+    return f"{layout}, micro batch {micro}{' (auto)' * chosen} x {accumulation}"

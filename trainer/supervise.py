@@ -6,6 +6,7 @@ verdict. Nothing it started outlives it, however it ends.
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import signal
@@ -14,25 +15,28 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from trainer.micro_batch_search import OUT_OF_MEMORY, TRIED, Search, in_words, read_tried
 from trainer.process_tree import PARENT, adopt_orphans, end_family
 from trainer.spec.preset import Preset
 from trainer.spec.problem import EnvironmentRefused, Problem, RunError, SpecError
-from trainer.spec.records import Exit, to_json
+from trainer.spec.records import Exit, TriedMicroBatch, to_json
 from trainer.spec.resolved import Resolved, read_resolved
 from trainer.spec.run_directory import AttemptDirectory, write_once
 from trainer.spec.run_lock import read_holder, take_lock
 from trainer.status_file import StatusFile
 from trainer.telemetry import TelemetryWriter
 from trainer.train_log import TrainLog
-from trainer.verdict import gather, judge, memory_kills
+from trainer.verdict import Evidence, gather, judge, memory_kills
 
 POLL = 0.2
 PREFLIGHT_SECONDS = 600
 """Importing torch from a cold network disk takes minutes."""
+TRIAL_SECONDS = 900
+"""Sizes that a trial has not come to by then are too slow anyway."""
 
 CPU_MEMORY = {
     "MALLOC_MMAP_THRESHOLD_": str(4 << 30),
@@ -96,6 +100,8 @@ class Supervisor:
             self._look_around(exported)
             if self._stop_asked():
                 return Exit("stopped", None, None, False, time.time(), "supervisor")
+            if preset.train.micro_batch == "auto" and not self._settle_micro_batch(exported, preset, resolved):
+                return Exit("stopped", None, None, False, time.time(), "supervisor")
             return self._train(exported, resolved.ranks)
         except SpecError as refusal:
             return _failed(refusal.problems[0])
@@ -112,7 +118,7 @@ class Supervisor:
             EnvironmentRefused: something is lacking here.
         """
         answer_read, answer_write = os.pipe()
-        child = self._start("trainer.preflight", exported, stdout=answer_write)
+        child = self._start("trainer.preflight", exported, str(self._attempt.path), stdout=answer_write)
         os.close(answer_write)
         until = time.monotonic() + PREFLIGHT_SECONDS
         for stop_asked in self._polls(child):
@@ -132,22 +138,72 @@ class Supervisor:
             raise EnvironmentRefused(Problem.from_json(answer["problem"]))
         self._log.write(f"preflight: {answer['seen']}\n".encode())
 
+    def _settle_micro_batch(self, exported: dict[str, str], preset: Preset, resolved: Resolved) -> bool:
+        """Finds the micro batch for the ranks. False where a stop was asked for meanwhile.
+
+        Raises:
+            SpecError: none fits, or a trial failed for another reason than its size.
+        """
+        search, number = Search(self._attempt, preset, resolved), 0
+        while sizes := search.next_sizes():
+            self._status.enter("micro_batch")
+            number += 1
+            search.add(self._try(exported, resolved.ranks, self._attempt.trial / str(number), sizes))
+            if self._stop_asked():
+                return False
+        choice = search.choice()
+        write_once(self._attempt.micro_batch, to_json(choice))
+        self._log.write(f"{in_words(choice)}\n".encode())
+        return True
+
+    def _try(self, exported: dict[str, str], ranks: int, folder: Path, sizes: list[int]) -> list[TriedMicroBatch]:
+        """One trial. The size at which it ended unexpectedly did not fit, if that was for memory or time."""
+        folder.mkdir(parents=True)
+        until = time.monotonic() + TRIAL_SECONDS
+        evidence = self._run_ranks(
+            exported, ranks, folder, "trainer.try_micro_batch", str(self._attempt.path), str(folder), json.dumps(sizes),
+            watch=lambda asked: asked or time.monotonic() > until,
+        )  # fmt: skip
+        slow = time.monotonic() > until
+        tried = read_tried(folder / TRIED)
+        if evidence.torchrun == 0 or self._stop_asked():
+            return tried
+        problem = judge(evidence, time.time()).problem
+        assert problem is not None
+        if not tried or tried[-1].outcome != "begun" or not (slow or problem.code in OUT_OF_MEMORY):
+            raise RunError(problem)
+        return [*tried[:-1], dataclasses.replace(tried[-1], outcome="too_slow" if slow else "out_of_memory")]
+
     def _train(self, exported: dict[str, str], ranks: int) -> Exit:
         self._status.enter("start")
-        kills = memory_kills()
-        child = self._start("trainer.torchrun", exported, str(ranks))
-        for _ in self._polls(child):
+
+        def watch(stop_asked: bool) -> bool:
             if self._attempt.progress.exists():
                 self._status.enter("train")
+            return False  # the ranks see the request, save and end by themselves
+
+        path = str(self._attempt.path)
+        evidence = self._run_ranks(exported, ranks, self._attempt.rank_errors, "trainer", path, watch=watch)
+        return judge(evidence, time.time())
+
+    def _run_ranks(
+        self, exported: dict[str, str], ranks: int, errors: Path, *program: str, watch: Callable[[bool], bool]
+    ) -> Evidence:
+        """A module on all ranks, to its end, or until ``watch``, told whether a stop was asked for, wants it killed."""
+        kills = memory_kills()
+        child = self._start("trainer.torchrun", exported, str(ranks), str(errors), *program)
+        for stop_asked in self._polls(child):
+            if watch(stop_asked):
+                child.kill()
         end_family(os.getpid())
         self._log.drain()
-        evidence = gather(
+        return gather(
             self._attempt,
+            errors,
             torchrun=child.returncode,
             stop_asked=self._stop_asked(),
             memory_kills=memory_kills() - kills,
         )
-        return judge(evidence, time.time())
 
     def _start(
         self, module: str, exported: dict[str, str], *arguments: str, stdout: int | None = None
@@ -155,7 +211,7 @@ class Supervisor:
         """A child of this very thread (the kernel ties the child to the thread, not to the process)."""
         read, write = os.pipe()
         child = subprocess.Popen(
-            [sys.executable, "-m", module, str(self._attempt.path), *arguments],
+            [sys.executable, "-m", module, *arguments],
             stdin=subprocess.DEVNULL,
             stdout=write if stdout is None else stdout,
             stderr=write,

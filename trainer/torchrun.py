@@ -1,4 +1,4 @@
-"""torchrun in a process of ours: ``python -m trainer.torchrun ATTEMPT_DIR RANKS``.
+"""torchrun in a process of ours: ``python -m trainer.torchrun RANKS FOLDER MODULE ARGUMENTS``.
 
 The same as the command torchrun, with two things more: it ends with its supervisor, and it writes down how each rank
 ended, since its own exit status is 1 for everything.
@@ -12,10 +12,10 @@ import sys
 from pathlib import Path
 
 from trainer.process_tree import PARENT, die_with_parent
-from trainer.spec.run_directory import AttemptDirectory, write_whole
+from trainer.spec.run_directory import write_whole
 
 FAILURES = "torchrun.json"
-"""In the attempt's ``ranks`` folder: a list of {"rank", "exit", "time"}; ``exit`` is negative for a signal."""
+"""In the folder of the ranks' errors: a list of {"rank", "exit", "time"}; ``exit`` is negative for a signal."""
 SHUTDOWN_SECONDS = 120
 """How long ranks may take to end after one of them failed, before they are killed."""
 
@@ -24,24 +24,24 @@ def main(arguments: list[str]) -> int:
     """Runs the ranks to their end; 0 if all of them ended well."""
     die_with_parent()
     os.environ[PARENT] = str(os.getpid())
-    attempt, ranks = AttemptDirectory(Path(arguments[0])), int(arguments[1])
+    ranks, folder, program = int(arguments[0]), Path(arguments[1]), arguments[2:]
     from torch.distributed import run
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
 
     try:
-        run.main(_arguments(attempt, ranks, "--shutdown-timeout" in run.get_args_parser().format_help()))
+        run.main(_arguments(ranks, folder, program, "--shutdown-timeout" in run.get_args_parser().format_help()))
     except ChildFailedError as error:
         failures = [
             {"rank": rank, "exit": failure.exitcode, "time": failure.timestamp}
             for rank, failure in sorted(error.failures.items())
         ]
-        write_whole(attempt.rank_errors / FAILURES, json.dumps(failures))
+        write_whole(folder / FAILURES, json.dumps(failures))
         print(error, file=sys.stderr)
         return 1
     return 0
 
 
-def _arguments(attempt: AttemptDirectory, ranks: int, knows_shutdown_timeout: bool) -> list[str]:
+def _arguments(ranks: int, folder: Path, program: list[str], knows_shutdown_timeout: bool) -> list[str]:
     """``--standalone`` would hang without a network, where the host's name resolves to nothing."""
     return [
         "--nnodes=1",
@@ -50,11 +50,10 @@ def _arguments(attempt: AttemptDirectory, ranks: int, knows_shutdown_timeout: bo
         "--rdzv-backend=c10d",
         "--rdzv-endpoint=127.0.0.1:0",
         "--local-addr=127.0.0.1",
-        f"--log-dir={attempt.rank_errors}",  # else a folder beside the attempt, which stays if we are killed
+        f"--log-dir={folder}",  # else a folder beside the attempt, which stays if we are killed
         *([f"--shutdown-timeout={SHUTDOWN_SECONDS}"] if knows_shutdown_timeout else []),
         "-m",
-        "trainer",
-        str(attempt.path),
+        *program,
     ]
 
 

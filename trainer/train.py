@@ -10,21 +10,23 @@ from pathlib import Path
 
 from trainer import checkpoint
 from trainer.agreement import Header, PendingHeader
-from trainer.batches import Counts, StepBatch, positions_of_rank, read_ahead, read_share, timed
+from trainer.batches import Counts, StepBatch, most_rows, positions_of_rank, timed
 from trainer.checkpoint import Identity, Position
 from trainer.evaluate import ValidationSet, unigram_loss, validate
 from trainer.learner import Learner, PendingResult
+from trainer.micro_batch_search import settled_preset
 from trainer.optimizer import learning_rate
 from trainer.ranks import Ranks, joined
 from trainer.report import Reporter, StepReport
+from trainer.row_workers import RowWorkers, workers_needed
 from trainer.saver import SaveEnd, Saver
 from trainer.spec.corpus import Corpus
 from trainer.spec.preset import Preset
 from trainer.spec.problem import CheckpointError, EnvironmentRefused, Problem, TrainingError
-from trainer.spec.resolved import Resolved, read_resolved
+from trainer.spec.resolved import Resolved
 from trainer.spec.run_directory import AttemptDirectory
 from trainer.spec.samples import RowReader
-from trainer.spec.saved_weights import read_saved_weights, require_fit
+from trainer.spec.saved_weights import damaged, read_saved_weights, require_fit
 from trainer.spec.sizing import shape_of, step_flops
 from trainer.spec.vocabulary import read_vocabulary
 from trainer.weights import load_weights
@@ -39,29 +41,39 @@ def train(attempt: AttemptDirectory) -> None:
     Raises:
         SpecError: something does not fit; the problems say what.
     """
-    preset, resolved = read_resolved(attempt.preset)
+    preset, resolved = settled_preset(attempt)
     _check_world(preset, resolved)
-    with joined(resolved.device, preset.parallel.tensor) as ranks, _reporter(attempt, preset, ranks) as reporter:
-        Training(attempt, preset, resolved, ranks, reporter).run()
+    with (
+        _row_workers(attempt, preset, resolved) as workers,
+        joined(resolved.device, preset.parallel.tensor) as ranks,
+        _reporter(attempt, preset, ranks) as reporter,
+    ):
+        Training(attempt, preset, resolved, workers, ranks, reporter).run()
 
 
 class Training:
     """The loop and what it works on."""
 
     def __init__(
-        self, attempt: AttemptDirectory, preset: Preset, resolved: Resolved, ranks: Ranks, reporter: Reporter
+        self,
+        attempt: AttemptDirectory,
+        preset: Preset,
+        resolved: Resolved,
+        workers: RowWorkers,
+        ranks: Ranks,
+        reporter: Reporter,
     ) -> None:
         self.attempt, self.preset, self.ranks, self.reporter = attempt, preset, ranks, reporter
+        self.workers = workers
         vocabulary = read_vocabulary(attempt.run.vocabulary)
-        corpus = Corpus.open(resolved.data_path)
-        self.reader = RowReader(corpus, vocabulary, preset.data, preset.model.sequence_length)
         self.learner = Learner(shape_of(preset.model, vocabulary.size), preset, ranks)
         self.identity = Identity.of(
             self.learner, data_fingerprint=resolved.data_fingerprint, vocab_sha256=resolved.vocab_sha256
         )
-        self.validation = ValidationSet.of(self.reader, preset)
+        self.validation = ValidationSet.of(workers, preset)
         self.unigram_loss: float | None = None
         if ranks.rank == 0 and self.validation.rows:
+            corpus = Corpus.open(resolved.data_path)
             self.unigram_loss = unigram_loss(corpus, preset.data.split, vocabulary, self.validation)
         self.position = Position()
         folder, settings = attempt.run.checkpoints, preset.checkpoint
@@ -107,7 +119,7 @@ class Training:
         if found is not None:
             self.reporter.phase("resume")
             self.position = checkpoint.load(self.learner, found, self.identity)
-            self.reader.resume(self.position.marks)
+            self.workers.resume(self.position.marks)
             self.saved_step = found.step
             self.reporter.resumed(self.position)
         elif self.preset.train.init_from is not None:
@@ -116,11 +128,13 @@ class Training:
 
     def _begin_with(self, folder: Path) -> None:
         """Takes the weights, and nothing else, from another run or from an import."""
-        model = self.learner.model
+        model, saved = self.learner.model, read_saved_weights(folder)
         require_fit(
-            read_saved_weights(folder), self.learner.shape,
+            saved, self.learner.shape,
             sentence_order=model.order_head is not None, vocab_sha256=self.identity.vocab_sha256,
         )  # fmt: skip
+        if wrong := checkpoint.wrong_file(folder, saved.files, self.ranks):
+            raise damaged(saved, wrong)
         load_weights(dict(model.named_parameters()), folder, self.ranks.host_group)
 
     def _batches(self) -> Iterator[tuple[StepBatch, Header, float]]:
@@ -130,7 +144,9 @@ class Training:
         the wait for the very first, before which nothing could be computed, counts for none.
         """
         coming: tuple[StepBatch, PendingHeader] | None = None
-        for batch, data_wait in timed(read_ahead(self._share_of_row, self._first_rows())):
+        shares = map(self._share_of_row, self._first_rows())
+        batches = self.workers.read_ahead("train", shares, pin=self.ranks.device.type != "cpu")
+        for batch, data_wait in timed(batches):
             header = PendingHeader(self.ranks, batch.counts, self.reporter.wishes())
             if coming is not None:
                 yield coming[0], coming[1].wait(), data_wait
@@ -143,15 +159,14 @@ class Training:
         rows, each = self.position.rows, self.preset.train.global_batch
         return range(rows, rows + (self._last_step() - self.position.step) * each, each)
 
-    def _share_of_row(self, first: int) -> StepBatch:
-        """This rank's share of the global batch that begins with row ``first``."""
+    def _share_of_row(self, first: int) -> list[range]:
+        """This rank's share of the global batch that begins with row ``first``, one range a micro batch."""
         train, ranks = self.preset.train, self.ranks
         assert isinstance(train.micro_batch, int)
-        mine = positions_of_rank(
+        return positions_of_rank(
             first, train.global_batch,
             micro_batch=train.micro_batch, data_rank=ranks.data_rank, data_size=ranks.data_size,
         )  # fmt: skip
-        return read_share(self.reader, "train", mine, pin=ranks.device.type != "cpu")
 
     def _flops(self, counts: Counts) -> float:
         """Of a step over so many tokens."""
@@ -192,7 +207,7 @@ class Training:
             problem = Problem("checkpoint.not_finite", "", str(step))
             self.reporter.save_ended(SaveEnd(step, asked, False, time.monotonic() - began, 0.0, problem))
         else:
-            position = dataclasses.replace(self.position, marks=self.reader.marks(self.position.rows))
+            position = dataclasses.replace(self.position, marks=self.workers.reader.marks(self.position.rows))
             self.saver.begin(position, since=began, asked=asked)
             if last and self._saved_step() != step:
                 end = self.saver.wait()
@@ -221,6 +236,18 @@ def _check_world(preset: Preset, resolved: Resolved) -> None:
     started = int(os.environ["WORLD_SIZE"])
     if started != resolved.ranks or started % preset.parallel.tensor:
         raise EnvironmentRefused(Problem("layout.devices", "torchrun", str(resolved.ranks), {"devices": started}))
+
+
+def _row_workers(attempt: AttemptDirectory, preset: Preset, resolved: Resolved) -> RowWorkers:
+    vocabulary = read_vocabulary(attempt.run.vocabulary)
+    reader = RowReader(Corpus.open(resolved.data_path), vocabulary, preset.data, preset.model.sequence_length)
+    train, shape = preset.train, shape_of(preset.model, vocabulary.size)
+    assert isinstance(train.micro_batch, int)
+    rows = most_rows(
+        train.global_batch, micro_batch=train.micro_batch, data_size=resolved.ranks // preset.parallel.tensor
+    )
+    workers = workers_needed(shape, resolved.device, resolved.threads, preset.data.mask_probability)
+    return RowWorkers(reader, workers, rows)
 
 
 def _reporter(attempt: AttemptDirectory, preset: Preset, ranks: Ranks) -> Reporter:

@@ -127,14 +127,14 @@ def _exit(outcome: Any, when: float, step: int | None, **facts: Any) -> Exit:
     return Exit(outcome=outcome, when=when, written_by="supervisor", step=step, **known)
 
 
-def gather(attempt: AttemptDirectory, *, torchrun: int, stop_asked: bool, memory_kills: int) -> Evidence:
-    """What lies in the attempt's folder after its end."""
+def gather(attempt: AttemptDirectory, errors: Path, *, torchrun: int, stop_asked: bool, memory_kills: int) -> Evidence:
+    """What lies in the attempt's folder after its end, and in that of its ranks' errors."""
     return Evidence(
         torchrun=torchrun,
         stop_asked=stop_asked,
         progress=read_record(Progress, attempt.progress),
-        errors=_read_errors(attempt.rank_errors),
-        ends=_read_ends(attempt.rank_errors / FAILURES),
+        errors=_read_errors(errors),
+        ends=_read_ends(errors / FAILURES),
         memory_kills=memory_kills,
     )
 

@@ -5,6 +5,7 @@ Inside a checkpoint a tensor's name begins with ``model.``; here names are those
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import pickle
 import warnings
@@ -21,7 +22,7 @@ from torch.distributed.checkpoint.state_dict_loader import load as load_state
 from torch.distributed.checkpoint.state_dict_saver import save as save_state
 
 from trainer.checkpoint import reason_of
-from trainer.spec.checkpoint_folder import PROGRESS
+from trainer.spec.checkpoint_folder import METADATA, PROGRESS, FileFacts
 from trainer.spec.problem import Problem, WeightsError
 from trainer.spec.run_directory import write_whole
 from trainer.spec.saved_weights import SavedWeights, facts_to_save
@@ -53,7 +54,7 @@ def load_weights(parameters: Mapping[str, Tensor], folder: Path, group: dist.Pro
 
 
 def save_weights(parameters: Mapping[str, Tensor], about: SavedWeights) -> None:
-    """Writes whole parameters into the folder ``about.path``, which must be there, and what they are.
+    """Writes whole parameters into the folder ``about.path``, which must be there, what they are, and checksums.
 
     Raises:
         OSError: they could not be written.
@@ -65,7 +66,8 @@ def save_weights(parameters: Mapping[str, Tensor], about: SavedWeights) -> None:
             save_state(_prefixed(parameters), storage_writer=writer)
     except CheckpointException as error:
         raise OSError(reason_of(error)) from error
-    facts = facts_to_save(about.shape, sentence_order=about.sentence_order, vocab_sha256=about.vocab_sha256)
+    files = {path.name: FileFacts.of(path) for path in [about.path / METADATA, *sorted(about.path.glob("*.distcp"))]}
+    facts = facts_to_save(dataclasses.replace(about, files=files))
     write_whole(about.path / PROGRESS, json.dumps(facts, indent=1))
 
 

@@ -513,6 +513,10 @@ TEXTS: dict[str, Words] = {
         "The weights in {where} cannot be read: {reason}.",
         "Take another checkpoint, or make the folder anew with {program} import.",
     ),
+    "weights.damaged": Words(
+        "The weights in {where} are not what was written there: {reason}.",
+        "Take another checkpoint, or make the folder anew with {program} import.",
+    ),
     "weights.other_model": Words(
         "The weights in {where} are of another model: {field} is {value} there and {present} here.",
         "Set {field} to {value} in the preset, or begin with other weights.",
@@ -604,6 +608,10 @@ TEXTS: dict[str, Words] = {
         "Such a model cannot be imported; here both are the same.",
     ),
     # training
+    "micro_batch.none_fits": Words(
+        "The model does not fit: a rank runs out of memory with {value} row at a time.",
+        'Set parallel.recompute = "full", parallel.shard = "full" or a larger parallel.tensor, then resume.',
+    ),
     "training.not_finite": Words(
         "{steps} steps in a row gave no finite loss or gradients (loss {value}, gradient norm {grad_norm}).",
         "Resume from the last checkpoint with a lower train.learning_rate or a longer train.warmup.",
@@ -620,6 +628,11 @@ TEXTS: dict[str, Words] = {
         "{where} lost the connection to the other training processes: {reason}",
         "The cause lies with another one: train.log in the attempt's folder has its last words. The run can be "
         "resumed.",
+    ),
+    "training.reader_killed": Words(
+        "A process that reads the data ahead of the training was killed.",
+        "Often the kernel ended it for lack of memory ('dmesg' tells), or somebody did by hand. Make room, then "
+        "resume.",
     ),
     "training.exception": Words(
         "Training stopped with an error ({where}): {reason}",

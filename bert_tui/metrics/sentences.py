@@ -18,7 +18,7 @@ Tone = Literal["busy", "good", "caution", "bad", "quiet"]
 
 PATIENCE_SECONDS = 60.0
 """Without any progress for so long, or for ten steps, the screen says so."""
-DATA_WAIT_SHARE = 0.05
+DATA_WAIT_SHARE = 0.02
 """A wait for data is told of from this share of the time on."""
 
 PREPARING: dict[Phase, str] = {
@@ -28,6 +28,7 @@ PREPARING: dict[Phase, str] = {
     "code": "Copying the trainer into the run",
     "launch": "Starting the processes",
     "preflight": "Checking that the trainer has all it needs",
+    "micro_batch": "Trying how many rows fit at once (micro_batch = auto)",
     "start": "Starting the ranks and building the model",
     "resume": "Loading the checkpoint",
 }

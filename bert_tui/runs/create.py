@@ -143,7 +143,10 @@ def _unwritable(error: OSError, path: Path) -> Problem:
 
 def _request(plan: Plan, overrides: tuple[str, ...] = (), update_code: bool = False) -> Request:
     tables = preset_file.as_tables(plan.preset)
-    return Request(plan.name, tables, plan.device, plan.gpus, plan.ranks, plan.threads, overrides, update_code)
+    return Request(
+        plan.name, tables, plan.device, plan.gpus, plan.ranks, plan.threads,
+        overrides=overrides, micro_batch=plan.micro_batch, update_code=update_code,
+    )  # fmt: skip
 
 
 def _start(attempt: AttemptDirectory, request: Request) -> None:

@@ -25,7 +25,7 @@ from trainer.spec.problem import DatasetError, Problem, VocabularyError
 from trainer.spec.resolved import Resolved
 from trainer.spec.row_stream import require_rows
 from trainer.spec.run_directory import RunDirectory, write_whole
-from trainer.spec.saved_weights import read_saved_weights, require_fit
+from trainer.spec.saved_weights import read_saved_weights, require_fit, require_lengths
 from trainer.spec.sizing import shape_of
 from trainer.spec.vocabulary import read_vocabulary
 
@@ -106,8 +106,10 @@ def check_weights(run: RunDirectory, preset: Preset, data: PreparedData) -> None
         WeightsError: they do not.
     """
     for folder in weights_to_begin_with(run, preset):
+        saved = read_saved_weights(folder)
+        require_lengths(saved)  # the ranks read them all
         require_fit(
-            read_saved_weights(folder),
+            saved,
             shape_of(preset.model, data.vocab_size),
             sentence_order=preset.data.sentence_order,
             vocab_sha256=data.vocab_sha256,

@@ -181,6 +181,7 @@ def _resolve(
         image_id=image_id,
         code_sha256=code,
         program_version=bert_tui.__version__,
+        micro_batch=request.micro_batch,
     )
 
 

@@ -79,7 +79,7 @@ class TensorParallelPage(WizardPage):
     def _show_note(self) -> None:
         plan = trial_plan(self.session.preset, self.session.known_machine)
         unit = "process" if self._cpu else "GPU"
-        micro = plan.preset.train.micro_batch
+        micro = plan.micro_batch
         rounds = "" if plan.accumulation == 1 else f", {plan.accumulation} times a step"
         work = f"Each {unit} works on {micro} rows at once{rounds}."
         parts = f"Memory of each: {memory_parts(plan.memory, plan.device)}."

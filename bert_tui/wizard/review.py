@@ -12,6 +12,8 @@ from bert_tui.paths import short_path
 from bert_tui.plan import Plan
 from trainer.spec.blend import parse_blend
 from trainer.spec.memory import MIB, Memory
+from trainer.spec.records import MicroBatchChoice, read_record
+from trainer.spec.run_directory import RunDirectory
 from trainer.spec.sizing import GIB
 
 SPEED = f"{CPU_CORE_FLOPS / 1e9:.0f} billion operations a second"
@@ -63,6 +65,18 @@ def sentences(plan: Plan) -> list[str]:
         f"{sentence.about + ':':<10} {sentence.text}" + (f" ! {sentence.caution}" if sentence.caution else "")
         for sentence in in_words(plan)
     ]
+
+
+def micro_batch_words(plan: Plan, preset: Path) -> str:
+    """Rows at once, as planned; and what they became by trying, where ``preset`` is the ``run.toml`` of a run."""
+    told = f"Rows:      {plan.micro_batch} at once, {plan.accumulation} times a step"
+    if plan.preset.train.micro_batch != "auto":
+        return f"{told}."
+    latest = RunDirectory(preset.absolute().parent).latest() if preset.name == "run.toml" else None
+    choice = read_record(MicroBatchChoice, latest.micro_batch) if latest else None
+    if choice is None:
+        return f"{told}, as planned; what fits is found by trying where memory is short."
+    return f"{told}, as planned; that run was planned with {choice.planned} and took {choice.rows}."
 
 
 def count(number: int) -> str:

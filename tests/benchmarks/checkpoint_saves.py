@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from tests.trainer.small_run import open_reader, small_preset
-from trainer.__main__ import end
 from trainer.batches import StepBatch, read_share
 from trainer.checkpoint import CheckpointFacts, Identity, Position, load
 from trainer.learner import Learner
+from trainer.rank_end import end
 from trainer.ranks import joined
 from trainer.saver import SaveEnd, Saver
 from trainer.spec.checkpoint_folder import PROGRESS, complete_checkpoints, wrong_content
@@ -51,7 +51,7 @@ def main(folder: Path) -> None:
     reader = open_reader(folder, preset)
     with joined("cpu", 1) as ranks:
         learner = Learner(shape_of(preset.model), preset, ranks)
-        training = Training(learner, read_share(reader, "train", [range(8)], pin=False))
+        training = Training(learner, read_share(reader, "train", [range(8)]))
         training.step()
         ends: list[SaveEnd] = []
         saver = Saver(learner, IDENTITY, folder / "saved", Checkpoint(keep_last=1), ends.append)

@@ -50,7 +50,7 @@ def test_samples_beside_megatron(sequence_length: int, prefix: Path, capsys: pyt
 
     def ours(step: int) -> int:
         micro_batches = [range(first, first + 4) for first in range(32 * step, 32 * step + 32, 4)]
-        return read_share(reader, "train", micro_batches, pin=False).counts.pairs
+        return read_share(reader, "train", micro_batches).counts.pairs
 
     def seconds_of_theirs(step: int) -> float:
         began = time.perf_counter()

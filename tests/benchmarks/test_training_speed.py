@@ -69,7 +69,7 @@ class Contestant:
 @contextmanager
 def contestant(name: str, size: str, lengths: str, steps: int, *, memory: bool = True) -> Iterator[Contestant]:
     """Started; ended again. ``memory``: with the allocator settings that the supervisor gives to the trainer."""
-    ranks = 2 if name in ("tensor", "data") else 1
+    ranks = 2 if name in ("tensor", "data", "sharded") else 1
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
     environment = os.environ | (CPU_MEMORY if memory else {})
@@ -119,12 +119,12 @@ def test_against_hugging_face(size: str, lengths: str, capsys: pytest.CaptureFix
 def test_two_ranks_against_one(size: str, capsys: pytest.CaptureFixture[str]) -> None:
     total = WARM_UP + STEPS[size]
     with ExitStack() as stack:
-        one, tensor, data = (
-            stack.enter_context(contestant(name, size, "full", total)) for name in ("ours", "tensor", "data")
+        one, tensor, data, sharded = (
+            stack.enter_context(contestant(name, size, "full", total)) for name in ("ours", "tensor", "data", "sharded")
         )
-        _in_turn([one, tensor, data], total)
+        _in_turn([one, tensor, data, sharded], total)
     with capsys.disabled():
-        for name, two in (("tensor 2", tensor), ("data 2", data)):
+        for name, two in (("tensor 2", tensor), ("data 2", data), ("FSDP2 2", sharded)):
             waiting = statistics.median(turn.waiting for turn in two.counted)
             times = 1 / _ratio(two, one)
             print(
@@ -133,6 +133,19 @@ def test_two_ranks_against_one(size: str, capsys: pytest.CaptureFixture[str]) ->
             )
     assert 1 / _ratio(tensor, one) <= 1.15 * WIDE
     assert 1 / _ratio(data, one) <= 1.15 * WIDE
+    assert 1 / _ratio(sharded, one) <= 1.4 * WIDE
+
+
+@pytest.mark.parametrize("size", ["A", "B"])
+def test_what_the_allocator_settings_gain(size: str, capsys: pytest.CaptureFixture[str]) -> None:
+    total = WARM_UP + STEPS[size]
+    with ExitStack() as stack:
+        with_them, without = (
+            stack.enter_context(contestant("ours", size, "full", total, memory=memory)) for memory in (True, False)
+        )
+        _in_turn([with_them, without], total)
+    with capsys.disabled():
+        print(f"\n{size}: without CPU_MEMORY {_ratio(with_them, without):.2f}x the time of {_spread(with_them)}")
 
 
 def _in_turn(contestants: list[Contestant], turns: int) -> None:

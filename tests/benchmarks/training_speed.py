@@ -3,10 +3,10 @@
 ``python -m tests.benchmarks.training_speed NAME SIZE LENGTHS STEPS`` is started once for each of its ranks. For each
 line on rank 0's standard input it takes a step and prints one line of JSON, the fields of :class:`Turn`.
 
-``ours`` is the trainer's own ``Learner``: forward, backward, sums over ranks, clipping, fused AdamW; as ``tensor`` and
-``data`` it does the same work on two ranks. ``theirs`` is ``BertForPreTraining`` (scaled_dot_product_attention) with
-``clip_grad_norm_`` and ``torch.optim.AdamW``, on samples of the same lengths, one a row and padded. ``matmul`` is the
-machine's own rate.
+``ours`` is the trainer's own ``Learner``: forward, backward, sums over ranks, clipping, fused AdamW; as ``tensor``,
+``data`` and ``sharded`` (FSDP2) it does the same work on two ranks. ``theirs`` is ``BertForPreTraining``
+(scaled_dot_product_attention) with ``clip_grad_norm_`` and ``torch.optim.AdamW``, on samples of the same lengths, one a
+row and padded. ``matmul`` is the machine's own rate.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ import torch.distributed as dist
 from torch import Tensor
 
 from tests.benchmarks.training_data import BATCHES, LENGTH, packed, padded
-from trainer.__main__ import end
 from trainer.batches import Counts, MicroBatch
 from trainer.learner import Learner
+from trainer.rank_end import end
 from trainer.ranks import Ranks, joined
 from trainer.spec import preset as schema
 from trainer.spec.preset import Preset
@@ -54,7 +54,7 @@ class Turn:
 def main(name: str, size: str, lengths: str, steps: int) -> None:
     """Steps, each on request."""
     layers, hidden, heads, rows = SIZES[size]
-    preset = _preset(layers, hidden, heads, rows)
+    preset = _preset(layers, hidden, heads, rows, shard="full" if name == "sharded" else "none")
     with joined("cpu", 2 if name == "tensor" else 1) as ranks:
         if name == "theirs":
             step = their_step(shape_of(preset.model), lengths, rows)
@@ -127,12 +127,12 @@ def their_step(shape: Shape, lengths: str, rows: int) -> Step:
     return step
 
 
-def _preset(layers: int, hidden: int, heads: int, rows: int) -> Preset:
+def _preset(layers: int, hidden: int, heads: int, rows: int, shard: str) -> Preset:
     return schema.replace(
         Preset(),
         model__layers=layers, model__hidden=hidden, model__heads=heads, model__sequence_length=LENGTH,
         model__dropout=DROPOUT, train__steps=1000, train__warmup=10, train__learning_rate=1e-4,
-        train__global_batch=rows, train__micro_batch=rows,
+        train__global_batch=rows, train__micro_batch=rows, parallel__shard=shard,
     )  # fmt: skip
 
 

@@ -87,11 +87,11 @@ def test_the_sentences_of_training_and_of_every_end(tmp_path: Path) -> None:
 
 def test_a_hint_is_given_only_when_there_is_reason(tmp_path: Path) -> None:
     run = training_run(tmp_path)
-    run.progress(data_wait_share=0.05)
+    run.progress(data_wait_share=0.02)
     assert hint(look(run)) is None
-    run.progress(data_wait_share=0.051, skipped_steps=2)
+    run.progress(data_wait_share=0.021, skipped_steps=2)
     told = hint(look(run))
-    assert told is not None and told.text == "! the processors wait for data 5 % of the time"
+    assert told is not None and told.text == "! the processors wait for data 2 % of the time"
     run.end("stopped")
     told = hint(look(run))
     assert told is not None and told.text == "2 updates were left out: their gradients were not finite"

@@ -34,7 +34,7 @@ from trainer.spec.records import Exit, Preparation, Request, read_record, to_jso
 from trainer.spec.resolved import Resolved
 from trainer.spec.run_directory import AttemptDirectory, RunDirectory
 from trainer.spec.run_lock import take_lock
-from trainer.spec.saved_weights import facts_to_save
+from trainer.spec.saved_weights import SavedWeights, facts_to_save
 from trainer.spec.sizing import Shape, shape_of
 
 pytestmark = pytest.mark.timeout(120)
@@ -76,7 +76,7 @@ def resolved(**values: str) -> Resolved:
         "code_sha256": "",
         "program_version": "",
     }
-    return Resolved(device="cpu", ranks=1, threads=1, gpus=(), data_path=(), **(known | values))
+    return Resolved(device="cpu", ranks=1, threads=1, gpus=(), micro_batch=1, data_path=(), **(known | values))
 
 
 def test_a_folder_that_cannot_be_written_is_refused_before_anything_starts(tmp_path: Path) -> None:
@@ -275,7 +275,7 @@ def test_weights_to_begin_with_are_needed_until_the_run_has_a_checkpoint(
 def _write_facts(folder: Path, shape: Shape, vocab_sha256: str) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     (folder / ".metadata").touch()
-    facts = facts_to_save(shape, sentence_order=True, vocab_sha256=vocab_sha256)
+    facts = facts_to_save(SavedWeights(folder, shape, True, vocab_sha256))
     (folder / "progress.json").write_text(json.dumps(facts))
 
 

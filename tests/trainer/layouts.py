@@ -22,7 +22,6 @@ from torch.distributed.tensor import DTensor
 
 from tests.trainer.saving import save_checkpoint
 from tests.trainer.small_run import PIECES, open_reader, small_preset
-from trainer.__main__ import end
 from trainer.batches import Counts, StepBatch, positions_of_rank, read_share
 from trainer.checkpoint import Identity, Position, load, saved_state
 from trainer.evaluate import ValidationSet, validate
@@ -32,7 +31,9 @@ from trainer.loss import word_loss
 from trainer.parallel import vocabulary_slice
 from trainer.placement import is_cut, local
 from trainer.random_streams import RandomStreams
+from trainer.rank_end import end
 from trainer.ranks import Ranks, joined
+from trainer.row_workers import RowWorkers
 from trainer.spec.checkpoint_folder import complete_checkpoints
 from trainer.spec.preset import Preset
 from trainer.spec.saved_weights import SavedWeights
@@ -136,8 +137,8 @@ def _batches(folder: Path, preset: Preset, ranks: Grid, steps: int) -> Iterator[
             first, train.global_batch,
             micro_batch=train.micro_batch, data_rank=ranks.data_rank, data_size=ranks.data_size,
         )  # fmt: skip
-        whole = read_share(reader, "train", [range(first, first + train.global_batch)], pin=False)
-        yield step, read_share(reader, "train", mine, pin=False), whole.counts
+        whole = read_share(reader, "train", [range(first, first + train.global_batch)])
+        yield step, read_share(reader, "train", mine), whole.counts
 
 
 def trained(folder: Path, ranks: Grid, dtype: torch.dtype, **values: Any) -> dict[str, Any]:
@@ -333,10 +334,11 @@ def validation(folder: Path, ranks: Grid) -> list[Any]:
     """What each rank has of a validation in float64, after two steps with one after each; four ranks have one micro
     batch too few."""
     learner, preset = _learner(folder, ranks, torch.float64)
-    rows = ValidationSet(open_reader(folder, preset), rows=7, micro_batch=3)
-    for step, batch, counts in _batches(folder, preset, ranks, 2):
-        learner.learn(step, batch.micro_batches, counts)
-        found = validate(learner, rows, step, None)
+    with RowWorkers(open_reader(folder, preset), 1, 3) as workers:
+        rows = ValidationSet(workers, rows=7, micro_batch=3)
+        for step, batch, counts in _batches(folder, preset, ranks, 2):
+            learner.learn(step, batch.micro_batches, counts)
+            found = validate(learner, rows, step, None)
     return _gather(asdict(found))
 
 

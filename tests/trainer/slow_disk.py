@@ -6,7 +6,8 @@ import sys
 import time
 from typing import Any
 
-from trainer.__main__ import end, main
+from trainer.__main__ import main
+from trainer.rank_end import end
 from trainer.spec.samples import Batch, RowReader
 
 SECONDS = 0.1

@@ -83,6 +83,7 @@ def write_attempt(folder: Path, number: int, preset: Preset) -> AttemptDirectory
         ),
         vocab_sha256=hashlib.sha256(run.vocabulary.read_bytes()).hexdigest(),
         image="", image_id="", code_sha256="", program_version="test",
+        micro_batch=8 if preset.train.micro_batch == "auto" else preset.train.micro_batch,
     )  # fmt: skip
     attempt.preset.write_text(render_resolved(preset, resolved, "for a test"))
     return attempt

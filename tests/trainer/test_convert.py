@@ -54,7 +54,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def batch(folder: Path) -> MicroBatch:
     """Rows of one pair each, as Hugging Face's classes take them."""
     preset = small_preset(folder, data__packing=False)
-    return read_share(open_reader(folder, preset), "train", [range(12)], pin=False).micro_batches[0]
+    return read_share(open_reader(folder, preset), "train", [range(12)]).micro_batches[0]
 
 
 def _preset(folder: Path, order: LayerOrder = "megatron", **values: Any) -> Preset:
@@ -322,7 +322,7 @@ def test_a_run_trains_on_from_weights(folder: Path, tmp_path: Path, order: Layer
     attempt = write_attempt(tmp_path, 1, preset)
     train(attempt)
     losses = [record["lm_loss"] for record in metrics(attempt.run)]
-    rows = read_share(open_reader(folder, preset), "train", [range(8)], pin=False).micro_batches[0]
+    rows = read_share(open_reader(folder, preset), "train", [range(8)]).micro_batches[0]
     with torch.no_grad():
         first = word_loss(model(rows).word_logits, rows.masked_label, VocabularySlice(0, PIECES, None)).loss
     assert losses[0] == pytest.approx(first.item() / len(rows.masked_label), abs=1e-5)
@@ -347,3 +347,26 @@ def test_weights_that_do_not_fit_stop_the_run(
     with pytest.raises(SpecError) as caught:
         train(write_attempt(tmp_path, 1, preset))
     assert [problem.code for problem in caught.value.problems] == codes
+
+
+@pytest.mark.parametrize(("harm", "reason"), [("a bit", "checksum"), ("an end", "bytes"), ("gone", "missing")])
+def test_damaged_weights_stop_the_run_and_an_export(
+    folder: Path, tmp_path: Path, harm: str, reason: str, one_rank: None
+) -> None:
+    write_dataset(tmp_path)
+    shape = shape_of(_preset(folder).model)
+    weights = _saved(_model(shape), shape, folder, tmp_path / "weights")
+    (tensors,) = weights.glob("*.distcp")
+    content = bytearray(tensors.read_bytes())
+    content[len(content) // 2] ^= 1  # torch reads it without a word
+    if harm == "gone":
+        tensors.unlink()
+    else:
+        tensors.write_bytes(content if harm == "a bit" else content[:-1])
+    preset = _preset(tmp_path, train__init_from=str(weights))
+    for use in (lambda: train(write_attempt(tmp_path, 1, preset)), lambda: _exported(weights, folder, tmp_path / "hf")):
+        with pytest.raises(SpecError) as caught:
+            use()
+        (problem,) = caught.value.problems
+        assert (problem.code, problem.where) == ("weights.damaged", str(weights))
+        assert tensors.name in str(problem.params["reason"]) and reason in str(problem.params["reason"])

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.trainer.small_run import REPOSITORY, rank_error, small_preset, write_attempt, write_dataset
-from trainer.__main__ import problem_of
+from trainer.rank_end import problem_of
 from trainer.spec.problem import Problem
 from trainer.spec.records import Progress, read_record
 from trainer.spec.run_directory import AttemptDirectory

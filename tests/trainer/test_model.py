@@ -24,7 +24,7 @@ def batch(tmp_path_factory: pytest.TempPathFactory) -> MicroBatch:
     folder = tmp_path_factory.mktemp("model")
     write_dataset(folder)
     preset = small_preset(folder)
-    return read_share(open_reader(folder, preset), "train", [range(16)], pin=False).micro_batches[0]
+    return read_share(open_reader(folder, preset), "train", [range(16)]).micro_batches[0]
 
 
 def _model(shape: Shape, *, sentence_order: bool = True) -> Bert:

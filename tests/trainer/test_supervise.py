@@ -18,6 +18,7 @@ import trainer
 from tests.trainer.small_run import small_preset, write_attempt, write_dataset
 from trainer.process_tree import family
 from trainer.spec.preset import Preset
+from trainer.spec.preset import replace as replace_settings
 from trainer.spec.records import Exit, Status, read_record
 from trainer.spec.resolved import Resolved, read_resolved, render_resolved
 from trainer.spec.run_directory import AttemptDirectory, RunDirectory
@@ -81,7 +82,7 @@ class Scratch:
         (self.attempt.run.code / "trainer" / "__main__.py").write_text(PROGRAM + text)
 
     def resolve(self, resolved: Resolved) -> None:
-        self.attempt.preset.write_text(render_resolved(Preset(), resolved, ""))
+        self.attempt.preset.write_text(render_resolved(replace_settings(Preset(), train__micro_batch=1), resolved, ""))
 
     def start(self) -> subprocess.Popen[bytes]:
         environment = os.environ | {"PYTHONPATH": str(self.attempt.run.code), "PYTHONSAFEPATH": "1"}

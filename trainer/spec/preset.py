@@ -140,7 +140,11 @@ class Train:
     )
     global_batch: int = _setting(32, "Rows read for one update, over all GPUs.", "32", minimum=1, maximum=10**7)
     micro_batch: int | Literal["auto"] = _setting(
-        "auto", "Rows a GPU works on at once. 'auto' takes the most that fit.", "4", minimum=1, maximum=10**6
+        "auto",
+        "Rows a GPU works on at once. 'auto' takes the most that fit, found by trying; on a CPU at most 4,096 tokens.",
+        "4",
+        minimum=1,
+        maximum=10**6,
     )
     learning_rate: float = _setting(
         1e-4, "The size of the updates at its highest.", "1e-4", minimum=0.0, maximum=10.0, exclusive=True

@@ -180,6 +180,7 @@ ENGLISH: dict[str, str] = {
     # weights to begin with
     "weights.absent": "{where}: no weights here: no file {value}",
     "weights.unreadable": "{where}: the weights cannot be read: {reason}",
+    "weights.damaged": "{where}: not what was written: {reason}",
     "weights.other_model": "{where}: the weights are of a model with {field} {value}, this run's has {present}",
     "weights.vocabulary_size": "{where}: the weights are for {value} pieces, this run's vocabulary has {present}",
     "weights.other_vocabulary": "{where}: the weights were trained with another vocabulary",
@@ -206,10 +207,12 @@ ENGLISH: dict[str, str] = {
     "convert.tensor_type": "{where}: tensor {value} holds {type}, not floating-point numbers",
     "convert.untied": "{where}: {value} differs from {first}",
     # training
+    "micro_batch.none_fits": "{where}: not even {value} row fits the memory of a rank",
     "training.not_finite": "{steps} steps in a row without finite loss and gradients: loss {value}, norm {grad_norm}",
     "training.out_of_memory": "{where}: out of memory: {reason}",
     "training.disk_full": "{where}: the disk is full: {reason}",
     "training.peer_lost": "{where} lost the connection to the other ranks: {reason}",
+    "training.reader_killed": "a process that reads rows for training was killed",
     "training.exception": "{where}: {reason}",
     # devices
     "gpu.none": "{where}: GPUs are wanted, but {reason}",
@@ -301,6 +304,10 @@ class SpecError(Exception):
     def __init__(self, *problems: Problem) -> None:
         super().__init__("\n".join(problem.english for problem in problems))
         self.problems = problems
+
+    def __reduce__(self) -> tuple[type[SpecError], tuple[Problem, ...]]:
+        """So that one raised in another process can be raised here."""
+        return type(self), self.problems
 
 
 class PresetError(SpecError):

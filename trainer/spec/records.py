@@ -24,6 +24,7 @@ Phase = Literal[
     "code",
     "launch",  # the starter's
     "preflight",
+    "micro_batch",
     "start",
     "resume",
     "train",
@@ -49,6 +50,8 @@ class Request:
     """CPU threads of each rank."""
     overrides: tuple[str, ...] = ()
     """What a resume changes, as ``train.steps=1000``."""
+    micro_batch: int = 1
+    """What the plan chose where the preset says "auto"."""
     update_code: bool = False
     """Whether a resume replaces the run's copy of the trainer."""
 
@@ -102,6 +105,33 @@ class Status:
     pid: int
     host: str
     problem: Problem | None = None
+
+
+@dataclass(frozen=True)
+class TriedMicroBatch:
+    """A line of ``trial/N/tried.jsonl``, by rank 0 of a trial."""
+
+    rows: int
+    outcome: Literal["begun", "fits", "too_tight", "out_of_memory", "too_slow"] = "begun"
+    """``too_tight``: it ran, but left too little."""
+    bytes: int | None = None
+    """Highest use of the fullest rank: device memory on a GPU, resident memory on a CPU."""
+    seconds: float | None = None
+    """Of one micro batch."""
+
+
+@dataclass(frozen=True)
+class MicroBatchChoice:
+    """``micro_batch.json``, by the supervisor: what ``train.micro_batch = "auto"`` became."""
+
+    rows: int
+    planned: int
+    """What the memory formula had chosen."""
+    circumstances: str
+    """What decides how much fits (micro_batch.circumstances)."""
+    tried: tuple[TriedMicroBatch, ...]
+    attempt: int
+    """Whose trial it was: under the same circumstances a resume takes the same again."""
 
 
 @dataclass(frozen=True)

@@ -36,10 +36,13 @@ class Resolved:
     image_id: str
     code_sha256: str
     program_version: str
+    micro_batch: int = 1
+    """Rows at once: what the preset says, or for "auto" what the plan chose by the memory formula."""
 
 
 def render_resolved(preset: Preset, resolved: Resolved, heading: str) -> str:
-    """The text of ``run.toml`` or ``attempt.toml``. The preset's "auto" values must have been replaced."""
+    """The text of ``run.toml`` or ``attempt.toml``. The preset's "auto" values must have been replaced,
+    but for the precision and the micro batch."""
     return preset_file.render(preset, heading=heading, extra={"resolved": dataclasses.asdict(resolved)})
 
 
@@ -55,7 +58,8 @@ def read_resolved(path: Path) -> tuple[Preset, Resolved]:
     if not isinstance(table, dict):
         table = {}
     names = {item.name for item in dataclasses.fields(Resolved)}
-    if lacking := sorted(names - table.keys()):
+    open_names = {item.name for item in dataclasses.fields(Resolved) if item.default is dataclasses.MISSING}
+    if lacking := sorted(open_names - table.keys()):
         raise RunError(Problem("run.unresolved", str(path), "", {"lacking": ", ".join(lacking)}))
     values: dict[str, Any] = {
         key: tuple(value) if isinstance(value, list) else value for key, value in table.items() if key in names

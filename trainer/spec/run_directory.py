@@ -102,6 +102,16 @@ class AttemptDirectory:
         return self.path / "ranks"
 
     @property
+    def micro_batch(self) -> Path:
+        """Supervisor, once: what an automatic micro batch became (records.MicroBatchChoice)."""
+        return self.path / "micro_batch.json"
+
+    @property
+    def trial(self) -> Path:
+        """Folder of the trials of micro batches, one numbered folder each: ``tried.jsonl`` by rank 0, and errors."""
+        return self.path / "trial"
+
+    @property
     def log(self) -> Path:
         """Supervisor: what the ranks print."""
         return self.path / "train.log"
