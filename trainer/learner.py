@@ -12,6 +12,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
+from trainer.attention import choose_attention
 from trainer.batches import Counts, MicroBatch
 from trainer.gradients import complete, gradient_norm
 from trainer.loss import WordLoss, order_loss, word_loss
@@ -91,6 +92,8 @@ class Learner:
         self._streams = RandomStreams(
             ranks.device, train.seed, data_rank=ranks.data_rank, tensor_rank=ranks.tensor_rank
         )
+        width = shape.hidden // shape.heads
+        self.attention = choose_attention(ranks.device, self.precision.format or dtype, width, preset.model.dropout)
         self.model = self._build_model(preset, dtype)
         self._vocabulary = vocabulary_slice(shape, ranks.mesh["tensor"])
         self.optimizer = GuardedOptimizer(self.model, train, ranks.device, fp16=self.precision.name == "fp16")
@@ -99,7 +102,10 @@ class Learner:
         settings, parallel = preset.model, preset.parallel
         with torch.device("meta"):
             ordered = preset.data.sentence_order
-            model = Bert(self.shape, dropout=settings.dropout, sentence_order=ordered, streams=self._streams).to(dtype)
+            model = Bert(
+                self.shape, dropout=settings.dropout, sentence_order=ordered, streams=self._streams,
+                kernel=self.attention.kernel,
+            ).to(dtype)  # fmt: skip
         apply_tensor_parallel(model, self.ranks.mesh["tensor"], sequence=parallel.sequence)
         apply_recompute(model, parallel.recompute, self._streams)
         if parallel.shard == "full" and self.ranks.data_size > 1:
@@ -120,7 +126,7 @@ class Learner:
         sums = torch.zeros(2, dtype=torch.float64, device=self.ranks.device)
         for number, micro_batch in enumerate(micro_batches):
             self._streams.begin(step, number)
-            sums += self._backward(micro_batch.to(self.ranks.device), counts)
+            sums += self._backward(micro_batch, counts)
         complete(self.model, self.ranks, sequence=self._sequence)
         dist.all_reduce(sums, group=self.ranks.data_group)
         norm = gradient_norm(self.model.parameters(), self.ranks)
@@ -147,9 +153,11 @@ class Learner:
         let_go(self.model)
 
     def losses(self, micro_batch: MicroBatch) -> MicroLosses:
-        """Forward pass of one micro batch, which must be on the device."""
+        """Forward pass of one micro batch, which is still on the host."""
+        visible = self.attention.kernel.visible(micro_batch.segments, self.ranks.device)
+        micro_batch = micro_batch.to(self.ranks.device)
         with self.precision.autocast():
-            outputs = self.model(micro_batch)
+            outputs = self.model(micro_batch, visible)
         words = word_loss(outputs.word_logits, micro_batch.masked_label, self._vocabulary)
         if outputs.order_logits is None:
             return MicroLosses(words, None, None)

@@ -57,6 +57,7 @@ class Training:
         index = SampleIndex.open(Path(resolved.sample_index))
         self.reader = RowReader(dataset, index, vocabulary, preset.data, preset.model.sequence_length)
         self.learner = Learner(shape_of(preset.model, vocabulary.size), preset, ranks)
+        reporter.attending(self.learner.attention)
         self.identity = Identity.of(
             self.learner, data_fingerprint=resolved.data_fingerprint, vocab_sha256=resolved.vocab_sha256
         )

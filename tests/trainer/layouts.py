@@ -20,6 +20,7 @@ from torch import Tensor
 from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.tensor import DTensor
 
+from tests.trainer.kernels_on_cpu import Flash, registered
 from tests.trainer.saving import save_checkpoint
 from tests.trainer.small_run import PIECES, open_reader, small_preset
 from trainer.__main__ import end
@@ -97,6 +98,7 @@ def main(folder: Path) -> None:
                 "dropped": dropped(folder, grid),
                 "replicas": replicas_differ(folder, grid),
                 "recompute": recompute_differs(folder, grid),
+                "flash": flash_differs(folder, grid),
                 "not finite": not_finite(folder, grid),
                 "begun": begun(folder, grid),
                 "plain parameters": plain_parameters(folder, grid),
@@ -276,6 +278,18 @@ def recompute_differs(folder: Path, ranks: Grid) -> list[str]:
         for what, (weights, others) in results.items()
         if others != losses or not all(torch.equal(a, b) for a, b in zip(weights, plain, strict=True))
     ]
+
+
+def flash_differs(folder: Path, ranks: Grid) -> list[Any]:
+    """Of the variable-length kernel's twin: its name as chosen, how far loss and norm of a step are from the mask's,
+    and what recomputation changes."""
+    expected = torch.load(folder / f"{name_of(ONE)}-fp64.pt")
+    with registered(Flash):
+        learner, preset = _learner(folder, ranks, torch.float64)
+        ((step, batch, counts),) = _batches(folder, preset, ranks, 1)
+        result = learner.learn(step, batch.micro_batches, counts).wait()
+        apart = max(abs(result.lm_loss - expected["lm"][0]), abs(result.grad_norm - expected["norm"][0]))
+        return [learner.attention.kernel.name, apart, recompute_differs(folder, ranks)]
 
 
 def not_finite(folder: Path, ranks: Grid) -> list[Any]:

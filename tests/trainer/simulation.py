@@ -26,6 +26,7 @@ from torch.testing._internal.distributed.fake_pg import FakeStore
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
+from trainer.attention import MASK, Flash, Kernel, Visible
 from trainer.batches import MicroBatch
 from trainer.gradients import complete
 from trainer.loss import order_loss, word_loss
@@ -175,7 +176,7 @@ def simulate(shape: Shape, layout: Layout, work: Work) -> Simulated:
                 before = live.now
                 batch = _batch(shape, work)
                 with precision.autocast():
-                    outputs = model(batch)
+                    outputs = model(batch, _visible(batch, work))
                 words = word_loss(outputs.word_logits, batch.masked_label, vocabulary)
                 loss = words.loss + order_loss(outputs.order_logits, batch.swapped)
                 del outputs, words
@@ -211,7 +212,7 @@ def _model(shape: Shape, layout: Layout, work: Work, ranks: Ranks, precision: Pr
     """Built as ``Learner`` builds it, but for the values."""
     streams = SimulatedStreams()
     with torch.device("meta"):
-        model = Bert(shape, dropout=work.dropout, sentence_order=True, streams=streams)
+        model = Bert(shape, dropout=work.dropout, sentence_order=True, streams=streams, kernel=_kernel(work))
     apply_tensor_parallel(model, ranks.mesh["tensor"], sequence=layout.sequence)
     apply_recompute(model, layout.recompute, streams)
     if layout.shard == "full" and layout.data > 1:
@@ -227,6 +228,19 @@ def _hold_state(model: Bert, live: LiveBytes) -> list[Tensor]:
     for tensor in (*parameters, *moments):
         live.hold(tensor)
     return moments
+
+
+def _kernel(work: Work) -> Kernel:
+    """torch infers shapes for the variable-length operators itself, what they keep included."""
+    return MASK if work.masks else Flash()
+
+
+def _visible(batch: MicroBatch, work: Work) -> Visible:
+    """One sample a row; bounds cannot be counted where there are no contents."""
+    rows, length = batch.segments.shape
+    return (
+        MASK.visible(batch.segments, CPU) if work.masks else Visible(torch.empty(rows + 1, dtype=torch.int32), length)
+    )
 
 
 def _batch(shape: Shape, work: Work) -> MicroBatch:

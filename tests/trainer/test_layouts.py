@@ -123,6 +123,14 @@ def test_recomputation_changes_no_bit(facts: dict[str, Any], layout: str) -> Non
     assert facts[layout]["recompute"] == []
 
 
+@pytest.mark.parametrize("layout", [name_of(ONE), *LAYOUTS])
+def test_attention_over_packed_rows_equals_the_mask(facts: dict[str, Any], layout: str) -> None:
+    kernel, apart, recomputed = facts[layout]["flash"]
+    assert kernel == "flash"
+    assert apart <= 1e-12
+    assert recomputed == []
+
+
 def test_recomputation_keeps_less(facts: dict[str, Any]) -> None:
     none, selective, full = facts["kept"]
     assert full < selective / 2 < none / 2

@@ -3,8 +3,9 @@
 Activations are counted tensor by tensor as ``trainer.model`` keeps them for the backward pass, in the manner of
 Korthikanti et al. (arXiv 2205.05198, section 4): b rows, s tokens a row, h hidden, t tensor-parallel ranks. Their
 34 sbh bytes a layer are 38 here, because autocast leaves the inputs of the norms in float32, and nothing is kept of
-the attention scores on a GPU. ``tests/trainer/test_memory.py`` holds the figures against a simulation of the real
-model at every layout, and against what torch allocates on a CPU.
+the attention scores on a GPU: variable-length kernels keep a logarithm for each token and head, and no mask.
+``tests/trainer/test_memory.py`` holds the figures against a simulation of the real model at every layout, and against
+what torch allocates on a CPU.
 
 What nobody can tell without a GPU is a margin of its own.
 """
@@ -54,6 +55,13 @@ class Work:
     device: Literal["cuda", "cpu"] = "cuda"
     dropout: float = 0.1
     mask_probability: float = 0.15
+    attention: Literal["variable-length", "mask"] = "variable-length"
+    """Which kind of kernel a GPU attends with (``trainer.attention``); there is none but "mask" on a CPU."""
+
+    @property
+    def masks(self) -> bool:
+        """Whether who sees whom is written out for each pair of tokens of a row."""
+        return self.device == "cpu" or self.attention == "mask"
 
 
 @dataclass(frozen=True)
@@ -234,7 +242,7 @@ def _kept_by_attention(rank: _Rank) -> float:
     """Bytes a token beside the inputs and the output."""
     heads, s = rank.shape.heads * rank.sliced, rank.shape.sequence_length
     if rank.work.device == "cuda" or rank.work.dropout == 0:
-        return FP32 * heads + rank.width * s  # a logarithm a head, and the mask as numbers
+        return FP32 * heads + (rank.width * s if rank.work.masks else 0)  # a logarithm a head, and the mask as numbers
     if rank.width < FP32:
         return 3 * FP32 * heads * s  # no kernel for CPUs drops: probabilities, the factors of dropout, their product
     return 2 * FP32 * heads * s + FP32 * rank.shape.hidden * rank.sliced  # ``attention``; the context lies there twice
@@ -250,7 +258,8 @@ def _kept_by_dropout(rank: _Rank) -> int:
 def _kept_by_ends(rank: _Rank) -> float:
     """Bytes that embeddings, final norm and heads keep."""
     h = rank.shape.hidden
-    embeddings = rank.whole * _kept_by_dropout(rank) * h + 4 * 8 + rank.shape.sequence_length  # ids; who sees whom
+    mask = rank.shape.sequence_length if rank.work.masks else 0
+    embeddings = rank.whole * _kept_by_dropout(rank) * h + 4 * 8 + mask  # the second term are ids
     final_norm = rank.whole * FP32 * h
     heads = rank.masked * h * 3 * (FP32 + rank.width)
     return rank.tokens * (embeddings + final_norm) + heads
