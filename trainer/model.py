@@ -20,6 +20,7 @@ from torch import Tensor, nn
 
 from trainer.attention import MASK, Kernel, Visible
 from trainer.batches import MicroBatch
+from trainer.compiling import outside_graphs
 from trainer.layers import Choice, Dropout, LayerNorm, Linear, Table, WordTable
 from trainer.placement import local, part_of
 from trainer.random_streams import RandomStreams
@@ -138,9 +139,16 @@ class Attention(nn.Module):
         """[b, s, h] -> [b, s, h]."""
         projected = self.query_key_value(hidden)  # [b, s, 3h/t]
         heads = projected.view(-1, projected.shape[-1] // (3 * self.head_width), 3, self.head_width)
-        context = self.core(*heads.unbind(2), visible)  # [T, heads/t, d]
+        query, key, value = heads.unbind(2)
+        context = _attend(self.core, query, key, value, visible)  # [T, heads/t, d]
         output: Tensor = self.output(context.reshape(*projected.shape[:-1], -1))
         return output
+
+
+@outside_graphs
+def _attend(core: nn.Module, query: Tensor, key: Tensor, value: Tensor, visible: Visible) -> Tensor:
+    context: Tensor = core(query, key, value, visible)
+    return context
 
 
 class AttentionCore(nn.Module):

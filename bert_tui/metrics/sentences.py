@@ -30,6 +30,7 @@ PREPARING: dict[Phase, str] = {
     "preflight": "Checking that the trainer has all it needs",
     "start": "Starting the ranks and building the model",
     "resume": "Loading the checkpoint",
+    "compile": "Compiling the layers, which takes minutes",
 }
 
 SAVING: dict[Phase, str] = {

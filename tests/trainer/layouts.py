@@ -10,13 +10,16 @@ import json
 import sys
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import torch
 import torch.distributed as dist
 import torch.nn.functional as F
 from torch import Tensor
+from torch._dynamo.utils import counters
 from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.tensor import DTensor
 
@@ -26,6 +29,7 @@ from tests.trainer.small_run import PIECES, open_reader, small_preset
 from trainer.__main__ import end
 from trainer.batches import Counts, StepBatch, positions_of_rank, read_share
 from trainer.checkpoint import Identity, Position, load, saved_state
+from trainer.compiling import apply_compile
 from trainer.evaluate import ValidationSet, validate
 from trainer.exchange import gathered_product, sum_to_slices
 from trainer.learner import Learner
@@ -71,6 +75,14 @@ LAYOUTS = [
     Layout(2, 2, sequence=True, shard="full"),
 ]
 
+COMPILED = {
+    ONE: "inductor",
+    Layout(2, 1): "aot_eager",
+    Layout(1, 2, shard="full"): "aot_eager",
+    Layout(2, 2, sequence=True, shard="full"): "aot_eager",
+}
+"""The layouts at which layers are compiled, and how: generating code takes long, and is the same once graphs are."""
+
 
 @dataclass(frozen=True)
 class Grid(Ranks):
@@ -99,6 +111,7 @@ def main(folder: Path) -> None:
                 "replicas": replicas_differ(folder, grid),
                 "recompute": recompute_differs(folder, grid),
                 "flash": flash_differs(folder, grid),
+                "compiled": compiled_differs(folder, grid) if grid.layout in COMPILED else None,
                 "not finite": not_finite(folder, grid),
                 "begun": begun(folder, grid),
                 "plain parameters": plain_parameters(folder, grid),
@@ -290,6 +303,20 @@ def flash_differs(folder: Path, ranks: Grid) -> list[Any]:
         result = learner.learn(step, batch.micro_batches, counts).wait()
         apart = max(abs(result.lm_loss - expected["lm"][0]), abs(result.grad_norm - expected["norm"][0]))
         return [learner.attention.kernel.name, apart, recompute_differs(folder, ranks)]
+
+
+def compiled_differs(folder: Path, ranks: Grid) -> dict[str, float]:
+    """How far losses and weights of steps with compiled layers are from those without, in float32."""
+    torch._dynamo.reset()
+    expected = torch.load(folder / f"{name_of(ranks.layout)}-fp32.pt") if ranks.rank == 0 else None
+    with patch("trainer.learner.apply_compile", partial(apply_compile, backend=COMPILED[ranks.layout])):
+        seen = trained(folder, ranks, torch.float32, train__compile=True)
+    dist.barrier(ranks.host_group)
+    if expected is None:
+        return {}
+    weights = [(seen["weights"][name] - whole).abs().max() for name, whole in expected["weights"].items()]
+    losses = [abs(a - b) for a, b in zip(seen["lm"], expected["lm"], strict=True)]
+    return {"loss": max(losses), "weight": float(max(weights)), "graphs": counters["stats"]["unique_graphs"]}
 
 
 def not_finite(folder: Path, ranks: Grid) -> list[Any]:

@@ -28,7 +28,7 @@ from torch.utils._pytree import tree_leaves
 
 from trainer.attention import MASK, Flash, Kernel, Visible
 from trainer.batches import MicroBatch
-from trainer.gradients import complete
+from trainer.gradients import GradientSums
 from trainer.loss import order_loss, word_loss
 from trainer.model import Bert
 from trainer.parallel import apply_tensor_parallel, vocabulary_slice
@@ -171,8 +171,10 @@ def simulate(shape: Shape, layout: Layout, work: Work) -> Simulated:
         vocabulary = vocabulary_slice(shape, ranks.mesh["tensor"])
         with world, live, live.counting(), _not_on_cpu(), CudaPaths():
             moments = _hold_state(model, live)
+            sums = GradientSums(model, ranks, sequence=layout.sequence)
             state, saved = live.now, 0
-            for _ in range(min(work.accumulation, 2)):
+            passes = min(work.accumulation, 2)
+            for number in range(passes):
                 before = live.now
                 batch = _batch(shape, work)
                 with precision.autocast():
@@ -181,9 +183,11 @@ def simulate(shape: Shape, layout: Layout, work: Work) -> Simulated:
                 loss = words.loss + order_loss(outputs.order_logits, batch.swapped)
                 del outputs, words
                 saved = live.now - before
+                if number == passes - 1:
+                    sums.last_backward()
                 torch.autograd.backward(loss)
                 del loss, batch
-            complete(model, ranks, sequence=layout.sequence)
+            sums.complete()
             del moments
     return Simulated(state, saved, live.peak)
 

@@ -36,9 +36,9 @@ FRAGMENTATION = 0.10
 figure; ZeRO (arXiv 1910.02054, section 3.2) saw far more in the worst case, before torch's expandable segments."""
 CPU_PROCESS = 256 * MIB
 """The interpreter with torch loaded."""
-BUCKET = 256 * MIB
-"""Gradients travel between data-parallel ranks in buckets of this size, one of which is filled while the one before
-is still there (``trainer.gradients``)."""
+MESSAGE = 4 * MIB
+"""Gradients of at least this size travel between data-parallel replicas as they are, smaller ones in copies
+(``trainer.early_sums``)."""
 FP32 = 4
 """Bytes of a float32."""
 
@@ -193,15 +193,23 @@ def _embeddings_reached(rank: _Rank) -> Memory:
         gradients=held + terms * rank.table + (rank.ends if rank.sharded else 0),
         optimizer=2 * held,
         activations=int(4 * FP32 * rank.tokens * rank.shape.hidden * rank.whole),
-        exchange=2 * rank.ends if rank.sharded else 0,  # weights, and gradients on their way
+        exchange=2 * rank.ends if rank.sharded else _copies_on_the_way(rank),  # weights, and gradients on their way
     )
 
 
 def _gradients_travel(rank: _Rank) -> Memory:
     """The backward pass is over; without sharding, gradients are summed over data-parallel ranks now."""
     held = rank.held * FP32
-    buckets = 0 if rank.sharded or rank.layout.data == 1 else min(2 * BUCKET, held)
-    return Memory(weights=held, gradients=held, optimizer=2 * held, exchange=buckets)
+    return Memory(weights=held, gradients=held, optimizer=2 * held, exchange=_copies_on_the_way(rank))
+
+
+def _copies_on_the_way(rank: _Rank) -> int:
+    """Bytes of small gradients that were copied to be summed over data-parallel replicas; without sharding."""
+    if rank.sharded or rank.layout.data == 1:
+        return 0
+    square = rank.shape.hidden**2 * FP32 // rank.layout.tensor
+    small = sum(each for each in (3 * square, square, 4 * square, 4 * square) if each < MESSAGE)
+    return rank.shape.layers * small
 
 
 def _layers_on_the_way(rank: _Rank) -> int:

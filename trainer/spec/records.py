@@ -26,6 +26,7 @@ Phase = Literal[
     "preflight",
     "start",
     "resume",
+    "compile",
     "train",
     "validate",
     "save",
