@@ -236,8 +236,8 @@ TEXTS: dict[str, Words] = {
     ),
     "package.compiler": Words(
         "The run is to compile its layers (train.compile), but where it trains there is no {value}.",
-        "Set train.compile to false, or choose an image that has it. Without a container on Debian or Ubuntu, type: "
-        "sudo apt install g++",
+        "Without a container on Debian or Ubuntu, type: sudo apt install g++. With one, choose an image that has "
+        "it, or set train.compile to false.",
     ),
     "package.symbol": Words(
         "torch {version} has no {value}, which this program uses; it works with torch {floor} and newer.",

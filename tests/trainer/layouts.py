@@ -78,7 +78,6 @@ LAYOUTS = [
 COMPILED = {
     ONE: "inductor",
     Layout(2, 1): "aot_eager",
-    Layout(1, 2, shard="full"): "aot_eager",
     Layout(2, 2, sequence=True, shard="full"): "aot_eager",
 }
 """The layouts at which layers are compiled, and how: generating code takes long, and is the same once graphs are."""
