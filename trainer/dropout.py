@@ -8,6 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from trainer.compiling import outside_graphs
+
 DRAWS = 1 << 16
 """Values of the 16 bits that decide over an element; a probability is rounded to a multiple of 1 / 65,536."""
 
@@ -15,8 +17,11 @@ DRAWS = 1 << 16
 def drop(x: Tensor, probability: float) -> Tensor:
     """``x`` of any shape with a share of its elements zero, the others made up for it; draws from the default
     generator of its device."""
-    if not on_cpu(x):
-        return F.dropout(x, probability)
+    return _drop_on_cpu(x, probability) if on_cpu(x) else F.dropout(x, probability)
+
+
+@outside_graphs
+def _drop_on_cpu(x: Tensor, probability: float) -> Tensor:
     result: Tensor = _Drop.apply(x, probability)  # type: ignore[no-untyped-call]
     return result
 

@@ -67,7 +67,7 @@ def validate(learner: Learner, data: ValidationSet, step: int, unigram_loss: flo
     sums = torch.zeros(6, dtype=torch.float64, device=device)
     with learner.evaluation():
         for batch, counts in data.share(learner.ranks):
-            losses = learner.losses(batch.micro_batches[0].to(device))
+            losses = learner.losses(batch.micro_batches[0])
             if counts:
                 sums += _summed(losses, batch.counts)
     dist.all_reduce(sums, group=learner.ranks.data_group)

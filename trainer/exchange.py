@@ -14,23 +14,28 @@ import torch.distributed as dist
 import torch.nn.functional as F
 from torch import Tensor
 
+from trainer.compiling import outside_graphs
+
 # torch 2.13 renames these two and warns of the old names.
 _all_gather = getattr(dist, "all_gather_single", None) or dist.all_gather_into_tensor
 _reduce_scatter = getattr(dist, "reduce_scatter_single", None) or dist.reduce_scatter_tensor
 
 
+@outside_graphs
 def sum_forward(parts: Tensor, group: dist.ProcessGroup) -> Tensor:
     """Sums over ranks, in place; the gradient, alike on all of them, passes."""
     summed: Tensor = _SumForward.apply(parts, group)  # type: ignore[no-untyped-call]
     return summed
 
 
+@outside_graphs
 def sum_backward(x: Tensor, group: dist.ProcessGroup) -> Tensor:
     """Passes ``x``; sums its gradient over ranks, each of which has a part."""
     same: Tensor = _SumBackward.apply(x, group)  # type: ignore[no-untyped-call]
     return same
 
 
+@outside_graphs
 def sum_to_slices(parts: Tensor, group: dist.ProcessGroup) -> Tensor:
     """Sums over ranks and leaves each its tokens: [b, s, h] or [T, h] -> [T/t, h]; gathers the gradient."""
     summed: Tensor = _SumToSlices.apply(parts, group)  # type: ignore[no-untyped-call]
@@ -42,6 +47,7 @@ def slice_of(tokens: Tensor, group: dist.ProcessGroup) -> Tensor:
     return tokens.flatten().chunk(group.size())[group.rank()]
 
 
+@outside_graphs
 def gathered_product(x: Tensor, weight: Tensor, bias: Tensor | None, group: dist.ProcessGroup) -> Tensor:
     """The tokens of all ranks times this rank's rows of the weight: [T/t, in] -> [T, out]."""
     if torch.is_autocast_enabled(x.device.type):  # before the exchange, so that half as many bytes travel

@@ -2,42 +2,49 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
+from trainer.early_sums import EarlySums, gradient_of, sum_together
 from trainer.model import Bert
 from trainer.parallel import seen_in_slices
-from trainer.placement import is_cut, local
+from trainer.placement import is_cut
 from trainer.ranks import Ranks
-
-BUCKET_BYTES = 256 << 20
-"""Gradients are copied together up to this size: few large messages instead of one for each parameter."""
 
 NORM_ELEMENTS = 1 << 18
 """Are made float64 at once on a CPU: few enough to stay in its caches."""
 
 
-@torch.no_grad()
-def complete(model: Bert, ranks: Ranks, *, sequence: bool) -> None:
-    """Makes each gradient that of the sum over the global batch; called once a step, after accumulation.
+class GradientSums:
+    """Makes each gradient that of the sum over the global batch. Where data-parallel ranks hold whole replicas, their
+    sums are under way while the backward pass of a step's last micro batch still computes."""
 
-    Args:
-        model: with the gradients.
-        ranks: the grid.
-        sequence: whether tensor ranks held slices of the tokens.
-    """
-    if sequence:
-        _sum(seen_in_slices(model), ranks.tensor_group)
-    if ranks.data_size == 1:
-        return
-    parameters = list(model.parameters())
-    if _sharded(parameters):  # FSDP2 has made them means over the data-parallel ranks
-        torch._foreach_mul_(_gradients(parameters), ranks.data_size)
-    else:
-        _sum(parameters, ranks.data_group)
+    def __init__(self, model: Bert, ranks: Ranks, *, sequence: bool) -> None:
+        """``model`` has its final parameters; ``sequence`` says whether tensor ranks hold slices of the tokens."""
+        self._parameters = list(model.parameters())
+        self._ranks = ranks
+        self._seen_in_slices = seen_in_slices(model) if sequence else []
+        sharded = _sharded(self._parameters)
+        self._means = ranks.data_size if sharded else 1
+        """FSDP2 has summed gradients and divided them by so much."""
+        summed = [] if sharded or ranks.data_size == 1 else self._parameters
+        self._early = EarlySums(summed, ranks.data_group)
+
+    def last_backward(self) -> None:
+        """The backward pass that comes now is the step's last."""
+        self._early.begin()
+
+    @torch.no_grad()
+    def complete(self) -> None:
+        """Called once a step, after its last backward pass."""
+        self._early.finish()
+        if self._means > 1:
+            torch._foreach_mul_(_gradients(self._parameters), self._means)
+        if self._seen_in_slices:
+            sum_together(_gradients(self._seen_in_slices), self._ranks.tensor_group)
 
 
 @torch.no_grad()
@@ -60,35 +67,8 @@ def _sharded(parameters: list[nn.Parameter]) -> bool:
     return is_cut(parameters[0], "data")
 
 
-def _sum(parameters: Iterable[nn.Parameter], group: dist.ProcessGroup) -> None:
-    """Replaces each gradient by its sum over a group."""
-    for bucket in _buckets(_gradients(parameters)):
-        flat = torch.cat([gradient.flatten() for gradient in bucket])
-        dist.all_reduce(flat, group=group)
-        parts = flat.split([gradient.numel() for gradient in bucket])
-        for gradient, part in zip(bucket, parts, strict=True):
-            gradient.copy_(part.view_as(gradient))
-
-
 def _gradients(parameters: Iterable[nn.Parameter]) -> list[Tensor]:
-    """This rank's parts of them."""
-    gradients = []
-    for parameter in parameters:
-        assert parameter.grad is not None
-        gradients.append(local(parameter.grad))
-    return gradients
-
-
-def _buckets(gradients: Iterable[Tensor]) -> Iterator[list[Tensor]]:
-    bucket: list[Tensor] = []
-    size = 0
-    for gradient in gradients:
-        if bucket and size + gradient.nbytes > BUCKET_BYTES:
-            yield bucket
-            bucket, size = [], 0
-        bucket.append(gradient)
-        size += gradient.nbytes
-    yield bucket
+    return [gradient_of(parameter) for parameter in parameters]
 
 
 def _sum_of_squares(parameters: Iterable[nn.Parameter]) -> Tensor:

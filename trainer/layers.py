@@ -9,12 +9,12 @@ slices of the tokens, [b, s, h] becomes [tokens here, h].
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import nullcontext
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from trainer.compiling import outside_graphs
 from trainer.dropout import drop
 from trainer.placement import local
 from trainer.random_streams import RandomStreams
@@ -58,8 +58,13 @@ class Dropout(nn.Module):
         """Of any shape."""
         if not self.training or self.share == 0:
             return x
-        with self.streams.sliced() if self.on_slices else nullcontext():
-            return drop(x, self.share)
+        return _drop_sliced(x, self.share, self.streams) if self.on_slices else drop(x, self.share)
+
+
+@outside_graphs
+def _drop_sliced(x: Tensor, share: float, streams: RandomStreams) -> Tensor:
+    with streams.sliced():
+        return drop(x, share)
 
 
 class Table(nn.Module):

@@ -12,8 +12,10 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
+from trainer.attention import choose_attention
 from trainer.batches import Counts, MicroBatch
-from trainer.gradients import complete, gradient_norm
+from trainer.compiling import apply_compile
+from trainer.gradients import GradientSums, gradient_norm
 from trainer.loss import WordLoss, order_loss, word_loss
 from trainer.model import Bert, initialise
 from trainer.optimizer import GuardedOptimizer
@@ -86,12 +88,14 @@ class Learner:
         train = preset.train
         self.shape = shape
         self.ranks = ranks
-        self._sequence = preset.parallel.sequence
         self.precision = choose_precision(train.precision, ranks.device)
         self._streams = RandomStreams(
             ranks.device, train.seed, data_rank=ranks.data_rank, tensor_rank=ranks.tensor_rank
         )
+        width = shape.hidden // shape.heads
+        self.attention = choose_attention(ranks.device, self.precision.format or dtype, width, preset.model.dropout)
         self.model = self._build_model(preset, dtype)
+        self._sums = GradientSums(self.model, ranks, sequence=preset.parallel.sequence)
         self._vocabulary = vocabulary_slice(shape, ranks.mesh["tensor"])
         self.optimizer = GuardedOptimizer(self.model, train, ranks.device, fp16=self.precision.name == "fp16")
 
@@ -99,8 +103,13 @@ class Learner:
         settings, parallel = preset.model, preset.parallel
         with torch.device("meta"):
             ordered = preset.data.sentence_order
-            model = Bert(self.shape, dropout=settings.dropout, sentence_order=ordered, streams=self._streams).to(dtype)
+            model = Bert(
+                self.shape, dropout=settings.dropout, sentence_order=ordered, streams=self._streams,
+                kernel=self.attention.kernel,
+            ).to(dtype)  # fmt: skip
         apply_tensor_parallel(model, self.ranks.mesh["tensor"], sequence=parallel.sequence)
+        if preset.train.compile:
+            apply_compile(model.layers)
         apply_recompute(model, parallel.recompute, self._streams)
         if parallel.shard == "full" and self.ranks.data_size > 1:
             apply_sharding(model, self.ranks.mesh["data"], self.precision)
@@ -120,8 +129,8 @@ class Learner:
         sums = torch.zeros(2, dtype=torch.float64, device=self.ranks.device)
         for number, micro_batch in enumerate(micro_batches):
             self._streams.begin(step, number)
-            sums += self._backward(micro_batch.to(self.ranks.device), counts)
-        complete(self.model, self.ranks, sequence=self._sequence)
+            sums += self._backward(micro_batch, counts, last=number == len(micro_batches) - 1)
+        self._sums.complete()
         dist.all_reduce(sums, group=self.ranks.data_group)
         norm = gradient_norm(self.model.parameters(), self.ranks)
         verdict = self.optimizer.update(step, sums.sum(), norm)
@@ -130,11 +139,13 @@ class Learner:
         values = [sums[0], sop, norm / verdict.scale, verdict.scale, verdict.skipped, verdict.bad_in_row]
         return PendingResult(torch.stack([value.to(torch.float64) for value in values]))
 
-    def _backward(self, micro_batch: MicroBatch, counts: Counts) -> Tensor:
+    def _backward(self, micro_batch: MicroBatch, counts: Counts, *, last: bool) -> Tensor:
         """Adds gradients; returns this micro batch's part of the two losses, [2]."""
         losses = self.losses(micro_batch)
         word_part = losses.words.loss / max(counts.masked, 1)
         order_part = torch.zeros_like(word_part) if losses.order is None else losses.order / max(counts.pairs, 1)
+        if last:
+            self._sums.last_backward()
         ((word_part + order_part) * self.optimizer.scale).backward()
         return torch.stack([word_part.detach(), order_part.detach()])
 
@@ -147,9 +158,11 @@ class Learner:
         let_go(self.model)
 
     def losses(self, micro_batch: MicroBatch) -> MicroLosses:
-        """Forward pass of one micro batch, which must be on the device."""
+        """Forward pass of one micro batch, which is still on the host."""
+        visible = self.attention.kernel.visible(micro_batch.segments, self.ranks.device)
+        micro_batch = micro_batch.to(self.ranks.device)
         with self.precision.autocast():
-            outputs = self.model(micro_batch)
+            outputs = self.model(micro_batch, visible)
         words = word_loss(outputs.word_logits, micro_batch.masked_label, self._vocabulary)
         if outputs.order_logits is None:
             return MicroLosses(words, None, None)

@@ -4,8 +4,9 @@
 (``megatron.core.models.bert``; Hugging Face's twin is ``MegatronBertForPreTraining``). ``bert``: norms stand after each
 block's sum and after the embeddings (arXiv 1810.04805; ``BertForPreTraining``). Both have the same number of norms.
 
-Shapes: b rows, s tokens a row, h hidden, n masked tokens of the batch, p sentence pairs of it, v rows of the word table
-on this rank. Under sequence parallelism (``parallel``) what is [b, s, h] between blocks is [tokens here, h].
+Shapes: b rows, s tokens a row, T = b s, h hidden, n masked tokens of the batch, p sentence pairs of it, v rows of the
+word table on this rank, t tensor-parallel ranks. Under sequence parallelism (``parallel``) what is [b, s, h] between
+blocks is [tokens here, h].
 """
 
 from __future__ import annotations
@@ -17,8 +18,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from trainer.attention import attend, same_sample
+from trainer.attention import MASK, Kernel, Visible
 from trainer.batches import MicroBatch
+from trainer.compiling import outside_graphs
 from trainer.layers import Choice, Dropout, LayerNorm, Linear, Table, WordTable
 from trainer.placement import local, part_of
 from trainer.random_streams import RandomStreams
@@ -42,19 +44,20 @@ class Outputs(NamedTuple):
 class Bert(nn.Module):
     """The whole model."""
 
-    def __init__(self, shape: Shape, *, dropout: float, sentence_order: bool, streams: RandomStreams) -> None:
+    def __init__(
+        self, shape: Shape, *, dropout: float, sentence_order: bool, streams: RandomStreams, kernel: Kernel = MASK
+    ) -> None:
         super().__init__()
         self.embeddings = Embeddings(shape, dropout, streams)
         layer = {"megatron": MegatronLayer, "bert": BertLayer}[shape.layer_order]
-        self.layers = nn.ModuleList(layer(shape, dropout, streams) for _ in range(shape.layers))
+        self.layers = nn.ModuleList(layer(shape, dropout, streams, kernel) for _ in range(shape.layers))
         self.final_norm = _norm(shape) if shape.layer_order == "megatron" else nn.Identity()
         self.choice = Choice()
         self.word_head = WordHead(shape)
         self.order_head = OrderHead(shape) if sentence_order else None
 
-    def forward(self, batch: MicroBatch) -> Outputs:
+    def forward(self, batch: MicroBatch, visible: Visible) -> Outputs:
         """Logits of the masked tokens and of the pairs."""
-        visible = same_sample(batch.segments)  # [b, 1, s, s]
         hidden = self.embeddings(batch.tokens, batch.positions, batch.types)  # [b, s, h]
         for layer in self.layers:
             hidden = layer(hidden, visible)
@@ -92,10 +95,10 @@ class Embeddings(nn.Module):
 class Layer(nn.Module):
     """What layers of both orders are made of: attention, then a two-layer perceptron, each with a norm."""
 
-    def __init__(self, shape: Shape, dropout: float, streams: RandomStreams) -> None:
+    def __init__(self, shape: Shape, dropout: float, streams: RandomStreams, kernel: Kernel) -> None:
         super().__init__()
         self.attention_norm = _norm(shape)
-        self.attention = Attention(shape, dropout, streams)
+        self.attention = Attention(shape, dropout, streams, kernel)
         self.mlp_norm = _norm(shape)
         self.mlp = Mlp(shape.hidden)
         self.dropout = Dropout(dropout, streams)
@@ -104,8 +107,8 @@ class Layer(nn.Module):
 class MegatronLayer(Layer):
     """Each block behind its norm and beside a residual path."""
 
-    def forward(self, hidden: Tensor, visible: Tensor) -> Tensor:
-        """[b, s, h] and [b, 1, s, s] -> [b, s, h]."""
+    def forward(self, hidden: Tensor, visible: Visible) -> Tensor:
+        """[b, s, h] -> [b, s, h]."""
         hidden = hidden + self.dropout(self.attention(self.attention_norm(hidden), visible))
         dropped: Tensor = self.dropout(self.mlp(self.mlp_norm(hidden)))
         return hidden + dropped
@@ -114,8 +117,8 @@ class MegatronLayer(Layer):
 class BertLayer(Layer):
     """Each block beside a residual path, the norm behind their sum."""
 
-    def forward(self, hidden: Tensor, visible: Tensor) -> Tensor:
-        """[b, s, h] and [b, 1, s, s] -> [b, s, h]."""
+    def forward(self, hidden: Tensor, visible: Visible) -> Tensor:
+        """[b, s, h] -> [b, s, h]."""
         hidden = self.attention_norm(hidden + self.dropout(self.attention(hidden, visible)))
         normed: Tensor = self.mlp_norm(hidden + self.dropout(self.mlp(hidden)))
         return normed
@@ -124,38 +127,45 @@ class BertLayer(Layer):
 class Attention(nn.Module):
     """Self-attention within samples. A rank holds some of the heads, whole."""
 
-    def __init__(self, shape: Shape, dropout: float, streams: RandomStreams) -> None:
+    def __init__(self, shape: Shape, dropout: float, streams: RandomStreams, kernel: Kernel) -> None:
         super().__init__()
         self.head_width = shape.hidden // shape.heads
         # Rows ordered (head, query|key|value, width): a slice of them is a set of whole heads at every tensor size.
         self.query_key_value = Linear(shape.hidden, 3 * shape.hidden)
-        self.core = AttentionCore(dropout, streams)
+        self.core = AttentionCore(dropout, streams, kernel)
         self.output = Linear(shape.hidden, shape.hidden)
 
-    def forward(self, hidden: Tensor, visible: Tensor) -> Tensor:
-        """[b, s, h] and [b, 1, s, s] -> [b, s, h]."""
-        rows, length = len(visible), visible.shape[-1]
+    def forward(self, hidden: Tensor, visible: Visible) -> Tensor:
+        """[b, s, h] -> [b, s, h]."""
         projected = self.query_key_value(hidden)  # [b, s, 3h/t]
-        heads = projected.view(rows, length, -1, 3, self.head_width).transpose(1, 2)  # [b, heads/t, s, 3, d]
-        context = self.core(*heads.unbind(3), visible)
-        output: Tensor = self.output(context.transpose(1, 2).flatten(2))
+        heads = projected.view(-1, projected.shape[-1] // (3 * self.head_width), 3, self.head_width)
+        query, key, value = heads.unbind(2)
+        context = _attend(self.core, query, key, value, visible)  # [T, heads/t, d]
+        output: Tensor = self.output(context.reshape(*projected.shape[:-1], -1))
         return output
+
+
+@outside_graphs
+def _attend(core: nn.Module, query: Tensor, key: Tensor, value: Tensor, visible: Visible) -> Tensor:
+    context: Tensor = core(query, key, value, visible)
+    return context
 
 
 class AttentionCore(nn.Module):
     """What attention does beside its products with weights: the part that selective recomputation repeats."""
 
-    def __init__(self, dropout: float, streams: RandomStreams) -> None:
+    def __init__(self, dropout: float, streams: RandomStreams, kernel: Kernel) -> None:
         super().__init__()
         self.dropout = dropout
         self.streams = streams
+        self.kernel = kernel
 
-    def forward(self, query: Tensor, key: Tensor, value: Tensor, visible: Tensor) -> Tensor:
-        """[b, heads/t, s, d] each and [b, 1, s, s] -> [b, heads/t, s, d]."""
+    def forward(self, query: Tensor, key: Tensor, value: Tensor, visible: Visible) -> Tensor:
+        """[T, heads/t, d] each -> [T, heads/t, d]."""
         if not (self.training and self.dropout > 0):
-            return attend(query, key, value, visible, 0.0)
+            return self.kernel.attend(query, key, value, visible, 0.0)
         with self.streams.sliced():
-            return attend(query, key, value, visible, self.dropout)
+            return self.kernel.attend(query, key, value, visible, self.dropout)
 
 
 class Mlp(nn.Module):

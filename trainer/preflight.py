@@ -8,7 +8,10 @@ from __future__ import annotations
 
 import importlib
 import importlib.metadata
+import importlib.util
 import json
+import os
+import shutil
 import sys
 from pathlib import Path
 from typing import Any
@@ -19,15 +22,20 @@ from trainer.spec.problem import EnvironmentRefused, Problem, SpecError
 from trainer.spec.requirements import PACKAGES, floor_text, torch_is_old
 from trainer.spec.resolved import Resolved, read_resolved
 from trainer.spec.run_directory import AttemptDirectory
+from trainer.torch_symbols import missing_symbols
 
 
 def look_around(preset: Preset, resolved: Resolved) -> str:
     """What was found, in words.
 
     Raises:
-        EnvironmentRefused: a package is absent, broken or too old, or there are fewer GPUs than asked for.
+        EnvironmentRefused: a package or a compiler is absent, broken or too old, torch lacks a name, or there are fewer
+            GPUs than asked for.
     """
     seen = [f"{name} {_import(name)}" for name in PACKAGES]
+    _require_symbols()
+    if preset.train.compile:
+        seen.append(f"compiler {_find_compiler(resolved.device)}")
     if resolved.device == "cuda":
         seen.append(f"{_count_gpus(len(resolved.gpus), preset.launch.launcher)} GPUs")
     return ", ".join(seen)
@@ -48,6 +56,28 @@ def _import(name: str) -> str:
     if name == "torch" and torch_is_old(version):
         raise EnvironmentRefused(Problem("package.old", sys.executable, version, {"floor": floor_text()}))
     return version
+
+
+def _require_symbols() -> None:
+    lacking = missing_symbols(Path(__file__).parent)
+    if lacking:
+        import torch
+
+        facts = {"version": torch.__version__, "floor": floor_text()}
+        raise EnvironmentRefused(Problem("package.symbol", sys.executable, lacking[0], facts))
+
+
+def _find_compiler(device: str) -> str:
+    """What torch generates code for a CPU with; for a GPU it is Triton, which builds its launchers with a compiler."""
+    if device == "cuda" and importlib.util.find_spec("triton") is None:
+        raise EnvironmentRefused(Problem("package.compiler", sys.executable, "triton"))
+    named = os.environ.get("CXX" if device == "cpu" else "CC")
+    usual = ("g++", "clang++") if device == "cpu" else ("gcc", "clang")
+    for name in (named,) if named else usual:
+        found = shutil.which(name)
+        if found:
+            return found
+    raise EnvironmentRefused(Problem("package.compiler", sys.executable, named or usual[0]))
 
 
 def _count_gpus(wanted: int, launcher: str) -> int:

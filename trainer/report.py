@@ -7,6 +7,7 @@ from types import TracebackType
 from typing import Self
 
 from trainer.agreement import Wishes
+from trainer.attention import Choice
 from trainer.batches import Counts
 from trainer.checkpoint import Position
 from trainer.learner import PendingResult
@@ -44,6 +45,9 @@ class Reporter:
 
     def phase(self, phase: Phase) -> None:
         """What begins now."""
+
+    def attending(self, choice: Choice) -> None:
+        """With which kernel."""
 
     def resumed(self, position: Position) -> None:
         """Training goes on from a checkpoint."""

@@ -19,6 +19,7 @@ from typing import Any
 import torch
 
 from trainer.agreement import Wishes
+from trainer.attention import Choice
 from trainer.checkpoint import Position
 from trainer.device_readings import device_words, read_memory
 from trainer.events import EventWriter
@@ -62,6 +63,10 @@ class FileReporter(Reporter):
         """What begins now."""
         since = time.time()
         self._work.put(lambda: self._files.change(phase=phase, phase_since=since))
+
+    def attending(self, choice: Choice) -> None:
+        """Told once."""
+        self._work.put(lambda: self._files.attention(choice))
 
     def resumed(self, position: Position) -> None:
         """Counts go on from there."""
@@ -167,6 +172,10 @@ class _Files:
 
     def change(self, **values: Any) -> None:
         self._progress = replace(self._progress, **values)
+
+    def attention(self, choice: Choice) -> None:
+        self.change(attention=choice.kernel.name)
+        _say(f"attention: {choice}")
 
     def resume(self, position: Position) -> None:
         self.change(step=position.step, rows=position.rows, pairs=position.pairs, tokens=position.tokens)

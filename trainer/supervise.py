@@ -261,6 +261,7 @@ def environment(attempt: AttemptDirectory, preset: Preset, resolved: Resolved) -
         "HOME": str(cache),
         "TMPDIR": str(temporary),
         "TORCHINDUCTOR_CACHE_DIR": str(cache / "inductor"),
+        "TRITON_CACHE_DIR": str(cache / "triton"),
         "OMP_NUM_THREADS": str(resolved.threads),
         "CUDA_DEVICE_MAX_CONNECTIONS": str(queues),
         "GLOO_SOCKET_IFNAME": "lo",

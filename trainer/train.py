@@ -67,6 +67,7 @@ class Training:
         self.workers = workers
         vocabulary = read_vocabulary(attempt.run.vocabulary)
         self.learner = Learner(shape_of(preset.model, vocabulary.size), preset, ranks)
+        reporter.attending(self.learner.attention)
         self.identity = Identity.of(
             self.learner, data_fingerprint=resolved.data_fingerprint, vocab_sha256=resolved.vocab_sha256
         )
@@ -86,7 +87,8 @@ class Training:
         """Batch, forward and backward, clip, step, report."""
         train, last = self.preset.train, self._last_step()
         self._resume()
-        self.reporter.phase("train")
+        compiling = train.compile  # at the first step
+        self.reporter.phase("compile" if compiling else "train")
         began = time.monotonic()  # a step's time counts its wait for data and peers, but no validation and no save
         for batch, header, data_wait in self._batches():
             self.saver.check()
@@ -100,6 +102,9 @@ class Training:
             result = self.learner.learn(step, batch.micro_batches, header.counts)
             rate, flops = learning_rate(train, step), self._flops(header.counts)
             self.reporter.stepped(StepReport(self.position, header.counts, rate, began, data_wait, flops, result))
+            if compiling:
+                compiling = False
+                self.reporter.phase("train")
             self._stop_if_lost()  # the step before: asking for this one would wait for the device
             self.last_result = result
             if step % train.eval_every == 0 or step == last:

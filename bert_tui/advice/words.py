@@ -411,6 +411,15 @@ TEXTS: dict[str, Words] = {
         "{value} is installed where the run trains, but cannot be imported: {reason}.",
         "Without a container, type: {where} -m pip install --force-reinstall {value}. With one, choose another image.",
     ),
+    "package.compiler": Words(
+        "The run is to compile its layers (train.compile), but where it trains there is no {value}.",
+        "Without a container on Debian or Ubuntu, type: sudo apt install g++. With one, choose an image that has "
+        "it, or set train.compile to false.",
+    ),
+    "package.symbol": Words(
+        "torch {version} has no {value}, which this program uses; it works with torch {floor} and newer.",
+        "Without a container, type: {where} -m pip install --upgrade torch. With one, choose another image.",
+    ),
     "package.old": Words(
         "torch {value} is older than {floor}, the oldest this program works with.",
         "Without a container, type: {where} -m pip install --upgrade torch. With one, choose a newer image.",

@@ -31,6 +31,7 @@ PREPARING: dict[Phase, str] = {
     "micro_batch": "Trying how many rows fit at once (micro_batch = auto)",
     "start": "Starting the ranks and building the model",
     "resume": "Loading the checkpoint",
+    "compile": "Compiling the layers, which takes minutes",
 }
 
 SAVING: dict[Phase, str] = {

@@ -72,6 +72,7 @@ def _title(run_id: str, snapshot: Snapshot, width: int) -> Part:
         f"attempt {attempt.number}" if attempt and attempt.number > 1 else "",
         progress.layout if progress else "",
         progress.device if progress else "",
+        f"attention {progress.attention}" if progress and progress.attention else "",
         snapshot.facts.launcher,
     ):
         longer = f"{title}{'  ' if title == run_id else ', '}{fact}"

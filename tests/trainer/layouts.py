@@ -10,20 +10,25 @@ import json
 import sys
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import torch
 import torch.distributed as dist
 import torch.nn.functional as F
 from torch import Tensor
+from torch._dynamo.utils import counters
 from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.tensor import DTensor
 
+from tests.trainer.kernels_on_cpu import Flash, registered
 from tests.trainer.saving import save_checkpoint
 from tests.trainer.small_run import PIECES, open_reader, small_preset
 from trainer.batches import Counts, StepBatch, positions_of_rank, read_share
 from trainer.checkpoint import Identity, Position, load, saved_state
+from trainer.compiling import apply_compile
 from trainer.evaluate import ValidationSet, validate
 from trainer.exchange import gathered_product, sum_to_slices
 from trainer.learner import Learner
@@ -71,6 +76,13 @@ LAYOUTS = [
     Layout(2, 2, sequence=True, shard="full"),
 ]
 
+COMPILED = {
+    ONE: "inductor",
+    Layout(2, 1): "aot_eager",
+    Layout(2, 2, sequence=True, shard="full"): "aot_eager",
+}
+"""The layouts at which layers are compiled, and how: generating code takes long, and is the same once graphs are."""
+
 
 @dataclass(frozen=True)
 class Grid(Ranks):
@@ -98,6 +110,8 @@ def main(folder: Path) -> None:
                 "dropped": dropped(folder, grid),
                 "replicas": replicas_differ(folder, grid),
                 "recompute": recompute_differs(folder, grid),
+                "flash": flash_differs(folder, grid),
+                "compiled": compiled_differs(folder, grid) if grid.layout in COMPILED else None,
                 "not finite": not_finite(folder, grid),
                 "begun": begun(folder, grid),
                 "plain parameters": plain_parameters(folder, grid),
@@ -277,6 +291,32 @@ def recompute_differs(folder: Path, ranks: Grid) -> list[str]:
         for what, (weights, others) in results.items()
         if others != losses or not all(torch.equal(a, b) for a, b in zip(weights, plain, strict=True))
     ]
+
+
+def flash_differs(folder: Path, ranks: Grid) -> list[Any]:
+    """Of the variable-length kernel's twin: its name as chosen, how far loss and norm of a step are from the mask's,
+    and what recomputation changes."""
+    expected = torch.load(folder / f"{name_of(ONE)}-fp64.pt")
+    with registered(Flash):
+        learner, preset = _learner(folder, ranks, torch.float64)
+        ((step, batch, counts),) = _batches(folder, preset, ranks, 1)
+        result = learner.learn(step, batch.micro_batches, counts).wait()
+        apart = max(abs(result.lm_loss - expected["lm"][0]), abs(result.grad_norm - expected["norm"][0]))
+        return [learner.attention.kernel.name, apart, recompute_differs(folder, ranks)]
+
+
+def compiled_differs(folder: Path, ranks: Grid) -> dict[str, float]:
+    """How far losses and weights of steps with compiled layers are from those without, in float32."""
+    torch._dynamo.reset()
+    expected = torch.load(folder / f"{name_of(ranks.layout)}-fp32.pt") if ranks.rank == 0 else None
+    with patch("trainer.learner.apply_compile", partial(apply_compile, backend=COMPILED[ranks.layout])):
+        seen = trained(folder, ranks, torch.float32, train__compile=True)
+    dist.barrier(ranks.host_group)
+    if expected is None:
+        return {}
+    weights = [(seen["weights"][name] - whole).abs().max() for name, whole in expected["weights"].items()]
+    losses = [abs(a - b) for a, b in zip(seen["lm"], expected["lm"], strict=True)]
+    return {"loss": max(losses), "weight": float(max(weights)), "graphs": counters["stats"]["unique_graphs"]}
 
 
 def not_finite(folder: Path, ranks: Grid) -> list[Any]:

@@ -26,8 +26,9 @@ from torch.testing._internal.distributed.fake_pg import FakeStore
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
+from trainer.attention import MASK, Flash, Kernel, Visible
 from trainer.batches import MicroBatch
-from trainer.gradients import complete
+from trainer.gradients import GradientSums
 from trainer.loss import order_loss, word_loss
 from trainer.model import Bert
 from trainer.parallel import apply_tensor_parallel, vocabulary_slice
@@ -170,19 +171,23 @@ def simulate(shape: Shape, layout: Layout, work: Work) -> Simulated:
         vocabulary = vocabulary_slice(shape, ranks.mesh["tensor"])
         with world, live, live.counting(), _not_on_cpu(), CudaPaths():
             moments = _hold_state(model, live)
+            sums = GradientSums(model, ranks, sequence=layout.sequence)
             state, saved = live.now, 0
-            for _ in range(min(work.accumulation, 2)):
+            passes = min(work.accumulation, 2)
+            for number in range(passes):
                 before = live.now
                 batch = _batch(shape, work)
                 with precision.autocast():
-                    outputs = model(batch)
+                    outputs = model(batch, _visible(batch, work))
                 words = word_loss(outputs.word_logits, batch.masked_label, vocabulary)
                 loss = words.loss + order_loss(outputs.order_logits, batch.swapped)
                 del outputs, words
                 saved = live.now - before
+                if number == passes - 1:
+                    sums.last_backward()
                 torch.autograd.backward(loss)
                 del loss, batch
-            complete(model, ranks, sequence=layout.sequence)
+            sums.complete()
             del moments
     return Simulated(state, saved, live.peak)
 
@@ -211,7 +216,7 @@ def _model(shape: Shape, layout: Layout, work: Work, ranks: Ranks, precision: Pr
     """Built as ``Learner`` builds it, but for the values."""
     streams = SimulatedStreams()
     with torch.device("meta"):
-        model = Bert(shape, dropout=work.dropout, sentence_order=True, streams=streams)
+        model = Bert(shape, dropout=work.dropout, sentence_order=True, streams=streams, kernel=_kernel(work))
     apply_tensor_parallel(model, ranks.mesh["tensor"], sequence=layout.sequence)
     apply_recompute(model, layout.recompute, streams)
     if layout.shard == "full" and layout.data > 1:
@@ -227,6 +232,19 @@ def _hold_state(model: Bert, live: LiveBytes) -> list[Tensor]:
     for tensor in (*parameters, *moments):
         live.hold(tensor)
     return moments
+
+
+def _kernel(work: Work) -> Kernel:
+    """torch infers shapes for the variable-length operators itself, what they keep included."""
+    return MASK if work.masks else Flash()
+
+
+def _visible(batch: MicroBatch, work: Work) -> Visible:
+    """One sample a row; bounds cannot be counted where there are no contents."""
+    rows, length = batch.segments.shape
+    return (
+        MASK.visible(batch.segments, CPU) if work.masks else Visible(torch.empty(rows + 1, dtype=torch.int32), length)
+    )
 
 
 def _batch(shape: Shape, work: Work) -> MicroBatch:

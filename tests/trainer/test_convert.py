@@ -27,6 +27,7 @@ from transformers import (
 
 from tests.trainer.small_run import PIECES, metrics, open_reader, small_preset, write_attempt, write_dataset
 from trainer import convert
+from trainer.attention import MASK
 from trainer.batches import MicroBatch, read_share
 from trainer.loss import VocabularySlice, order_loss, word_loss
 from trainer.model import NORM_EPSILON, Bert, initialise
@@ -132,7 +133,7 @@ def _require_equal(model: Bert, twin: PreTrainedModel, batch: MicroBatch, tolera
     """Logits of both heads and both losses."""
     assert len(batch.pair_index) == len(batch.tokens)
     with torch.no_grad():
-        ours = model(batch)
+        ours = model(batch, MASK.visible(batch.segments, batch.segments.device))
         theirs = twin(
             input_ids=batch.tokens, attention_mask=(batch.segments > 0).long(), token_type_ids=batch.types,
             labels=_labels(batch), next_sentence_label=batch.swapped,
@@ -324,7 +325,8 @@ def test_a_run_trains_on_from_weights(folder: Path, tmp_path: Path, order: Layer
     losses = [record["lm_loss"] for record in metrics(attempt.run)]
     rows = read_share(open_reader(folder, preset), "train", [range(8)]).micro_batches[0]
     with torch.no_grad():
-        first = word_loss(model(rows).word_logits, rows.masked_label, VocabularySlice(0, PIECES, None)).loss
+        outputs = model(rows, MASK.visible(rows.segments, rows.segments.device))
+        first = word_loss(outputs.word_logits, rows.masked_label, VocabularySlice(0, PIECES, None)).loss
     assert losses[0] == pytest.approx(first.item() / len(rows.masked_label), abs=1e-5)
     assert losses[-1] < losses[0] - 0.1
 

@@ -7,7 +7,7 @@ import math
 import pytest
 import torch
 
-from trainer.attention import attend, same_sample
+from trainer.attention import MASK, same_sample
 from trainer.dropout import Draw, drop
 from trainer.layers import Dropout
 from trainer.random_streams import RandomStreams
@@ -52,14 +52,16 @@ def test_nothing_falls_outside_of_training() -> None:
 
 def test_attention_drops_weights_after_the_softmax() -> None:
     torch.manual_seed(0)
-    query, key, value = (torch.randn(2, 3, 16, 8, dtype=torch.float64, requires_grad=True) for _ in range(3))
+    query, key, value = (torch.randn(32, 3, 8, dtype=torch.float64, requires_grad=True) for _ in range(3))
+    q, k, v = (x.view(2, 16, 3, 8).transpose(1, 2) for x in (query, key, value))
     visible = same_sample(SEGMENTS)
     state = torch.get_rng_state()
-    seen = attend(query, key, value, visible, 0.3)
+    seen = MASK.attend(query, key, value, MASK.visible(SEGMENTS, query.device), 0.3)
     torch.set_rng_state(state)
     draw = Draw(torch.Size([2, 3, 16, 16]), 0.3)
-    scores = (query @ key.transpose(2, 3) / math.sqrt(8)).masked_fill(~visible, -torch.inf)
-    expected = (scores.softmax(3) * draw.kept(torch.float64) * draw.scale) @ value
+    scores = (q @ k.transpose(2, 3) / math.sqrt(8)).masked_fill(~visible, -torch.inf)
+    rows = (scores.softmax(3) * draw.kept(torch.float64) * draw.scale) @ v
+    expected = rows.transpose(1, 2).reshape(32, 3, 8)
     assert torch.allclose(seen, expected, rtol=0, atol=1e-12)
     direction = torch.randn_like(expected)
     for ours, formula in zip(

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 import torch
 
+from tests.trainer.layouts import COMPILED, ONE, name_of
 from tests.trainer.layouts import LAYOUTS as MANY
-from tests.trainer.layouts import ONE, name_of
 from tests.trainer.small_run import open_reader, small_preset, torchrun, write_dataset
 from trainer.spec.sizing import Layout
 
@@ -121,6 +121,22 @@ def test_every_parameter_is_a_dtensor(facts: dict[str, Any], layout: str) -> Non
 @pytest.mark.parametrize("layout", [name_of(ONE), *LAYOUTS])
 def test_recomputation_changes_no_bit(facts: dict[str, Any], layout: str) -> None:
     assert facts[layout]["recompute"] == []
+
+
+@pytest.mark.parametrize("layout", [name_of(ONE), *LAYOUTS])
+def test_attention_over_packed_rows_equals_the_mask(facts: dict[str, Any], layout: str) -> None:
+    kernel, apart, recomputed = facts[layout]["flash"]
+    assert kernel == "flash"
+    assert apart <= 1e-12
+    assert recomputed == []
+
+
+@pytest.mark.parametrize("layout", COMPILED, ids=name_of)
+def test_compiled_layers_are_within_rounding(facts: dict[str, Any], layout: Layout) -> None:
+    seen = facts[name_of(layout)]["compiled"]
+    assert seen["graphs"] > 0
+    assert seen["loss"] <= 2e-6
+    assert seen["weight"] <= 5e-5
 
 
 def test_recomputation_keeps_less(facts: dict[str, Any]) -> None:

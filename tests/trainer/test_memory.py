@@ -30,6 +30,7 @@ LAYOUTS = [
     ("base", Layout(data=8), Work(4)),
     ("base", Layout(tensor=4), Work(1, accumulation=2)),
     ("340m", Layout(), Work(4, accumulation=8)),
+    ("340m", Layout(), Work(32, attention="mask")),
     ("340m", Layout(tensor=4, data=2, sequence=True), Work(4, accumulation=2)),
     ("340m", Layout(recompute="full"), Work(32, accumulation=2)),
     ("340m", Layout(data=512, shard="full"), Work(4, precision="fp16")),

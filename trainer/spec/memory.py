@@ -3,8 +3,9 @@
 Activations are counted tensor by tensor as ``trainer.model`` keeps them for the backward pass, in the manner of
 Korthikanti et al. (arXiv 2205.05198, section 4): b rows, s tokens a row, h hidden, t tensor-parallel ranks. Their
 34 sbh bytes a layer are 38 here, because autocast leaves the inputs of the norms in float32, and nothing is kept of
-the attention scores on a GPU. ``tests/trainer/test_memory.py`` holds the figures against a simulation of the real
-model at every layout, and against what torch allocates on a CPU.
+the attention scores on a GPU: variable-length kernels keep a logarithm for each token and head, and no mask.
+``tests/trainer/test_memory.py`` holds the figures against a simulation of the real model at every layout, and against
+what torch allocates on a CPU.
 
 What nobody can tell without a GPU is a margin of its own.
 """
@@ -35,9 +36,9 @@ FRAGMENTATION = 0.10
 figure; ZeRO (arXiv 1910.02054, section 3.2) saw far more in the worst case, before torch's expandable segments."""
 CPU_PROCESS = 256 * MIB
 """The interpreter with torch loaded."""
-BUCKET = 256 * MIB
-"""Gradients travel between data-parallel ranks in buckets of this size, one of which is filled while the one before
-is still there (``trainer.gradients``)."""
+MESSAGE = 4 * MIB
+"""Gradients of at least this size travel between data-parallel replicas as they are, smaller ones in copies
+(``trainer.early_sums``)."""
 FP32 = 4
 """Bytes of a float32."""
 
@@ -54,6 +55,13 @@ class Work:
     device: Literal["cuda", "cpu"] = "cuda"
     dropout: float = 0.1
     mask_probability: float = 0.15
+    attention: Literal["variable-length", "mask"] = "variable-length"
+    """Which kind of kernel a GPU attends with (``trainer.attention``); there is none but "mask" on a CPU."""
+
+    @property
+    def masks(self) -> bool:
+        """Whether who sees whom is written out for each pair of tokens of a row."""
+        return self.device == "cpu" or self.attention == "mask"
 
 
 @dataclass(frozen=True)
@@ -185,15 +193,23 @@ def _embeddings_reached(rank: _Rank) -> Memory:
         gradients=held + terms * rank.table + (rank.ends if rank.sharded else 0),
         optimizer=2 * held,
         activations=int(4 * FP32 * rank.tokens * rank.shape.hidden * rank.whole),
-        exchange=2 * rank.ends if rank.sharded else 0,  # weights, and gradients on their way
+        exchange=2 * rank.ends if rank.sharded else _copies_on_the_way(rank),  # weights, and gradients on their way
     )
 
 
 def _gradients_travel(rank: _Rank) -> Memory:
     """The backward pass is over; without sharding, gradients are summed over data-parallel ranks now."""
     held = rank.held * FP32
-    buckets = 0 if rank.sharded or rank.layout.data == 1 else min(2 * BUCKET, held)
-    return Memory(weights=held, gradients=held, optimizer=2 * held, exchange=buckets)
+    return Memory(weights=held, gradients=held, optimizer=2 * held, exchange=_copies_on_the_way(rank))
+
+
+def _copies_on_the_way(rank: _Rank) -> int:
+    """Bytes of small gradients that were copied to be summed over data-parallel replicas; without sharding."""
+    if rank.sharded or rank.layout.data == 1:
+        return 0
+    square = rank.shape.hidden**2 * FP32 // rank.layout.tensor
+    small = sum(each for each in (3 * square, square, 4 * square, 4 * square) if each < MESSAGE)
+    return rank.shape.layers * small
 
 
 def _layers_on_the_way(rank: _Rank) -> int:
@@ -234,7 +250,7 @@ def _kept_by_attention(rank: _Rank) -> float:
     """Bytes a token beside the inputs and the output."""
     heads, s = rank.shape.heads * rank.sliced, rank.shape.sequence_length
     if rank.work.device == "cuda" or rank.work.dropout == 0:
-        return FP32 * heads + rank.width * s  # a logarithm a head, and the mask as numbers
+        return FP32 * heads + (rank.width * s if rank.work.masks else 0)  # a logarithm a head, and the mask as numbers
     if rank.width < FP32:
         return 3 * FP32 * heads * s  # no kernel for CPUs drops: probabilities, the factors of dropout, their product
     return 2 * FP32 * heads * s + FP32 * rank.shape.hidden * rank.sliced  # ``attention``; the context lies there twice
@@ -250,7 +266,8 @@ def _kept_by_dropout(rank: _Rank) -> int:
 def _kept_by_ends(rank: _Rank) -> float:
     """Bytes that embeddings, final norm and heads keep."""
     h = rank.shape.hidden
-    embeddings = rank.whole * _kept_by_dropout(rank) * h + 4 * 8 + rank.shape.sequence_length  # ids; who sees whom
+    mask = rank.shape.sequence_length if rank.work.masks else 0
+    embeddings = rank.whole * _kept_by_dropout(rank) * h + 4 * 8 + mask  # the second term are ids
     final_norm = rank.whole * FP32 * h
     heads = rank.masked * h * 3 * (FP32 + rank.width)
     return rank.tokens * (embeddings + final_norm) + heads

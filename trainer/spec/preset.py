@@ -172,6 +172,12 @@ class Train:
     precision: Literal["auto", "bf16", "fp16", "fp32"] = _setting(
         "auto", "Number format: 'auto' is bf16 where the GPU has it, fp16 on older ones, fp32 on a CPU.", "auto"
     )
+    compile: bool = _setting(
+        False,
+        "Whether torch compiles each layer at the start: that takes minutes, and needs a C++ compiler where the run "
+        "trains. Slower on the CPUs it was measured on; not measured on GPUs yet.",
+        "true",
+    )
     eval_every: int = _setting(1000, "Steps between two validations.", "1000", minimum=1, maximum=10**9)
     eval_steps: int = _setting(10, "Global batches read by one validation.", "10", minimum=1, maximum=10**6)
     init_from: str | None = _setting(

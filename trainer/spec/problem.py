@@ -152,6 +152,8 @@ ENGLISH: dict[str, str] = {
     "start.no_supervisor": "what the {value} launcher started ended before the supervisor's first word",
     "package.missing": "{where} has no {value}",
     "package.broken": "{where}: {value} cannot be imported: {reason}",
+    "package.compiler": "train.compile needs {value}, and {where} has none",
+    "package.symbol": "{where}: torch {version} has no {value}; the floor is {floor}",
     "package.old": "{where}: torch {value} is older than {floor}",
     "preflight.died": "the preflight ended with status {value}: {reason}",
     "preflight.slow": "the preflight did not end within {value} s",

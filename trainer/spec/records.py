@@ -27,6 +27,7 @@ Phase = Literal[
     "micro_batch",
     "start",
     "resume",
+    "compile",
     "train",
     "validate",
     "save",
@@ -207,6 +208,8 @@ class Progress:
     device: str = ""
     layout: str = ""
     """In words, as "tensor 2 x data 1, micro batch 32 x 2"."""
+    attention: str = ""
+    """The kernel that was found to work: "flash", "efficient" or "mask" (``trainer.attention``)."""
 
 
 @dataclass(frozen=True)
