@@ -75,7 +75,7 @@ from pathlib import Path
 from tests.trainer.small_run import open_reader, small_preset
 from trainer.row_workers import RowWorkers
 folder = Path({str(tmp_path)!r})
-RowWorkers(open_reader(folder, small_preset(folder)), 2, {MOST})
+workers = RowWorkers(open_reader(folder, small_preset(folder)), 2, {MOST})
 print("there", flush=True)
 time.sleep(60)
 """
