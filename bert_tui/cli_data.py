@@ -17,12 +17,20 @@ def add_data_verbs(verbs: Any) -> None:
     text = "build a dataset from text, and look at datasets and vocabularies"
     parser = verbs.add_parser("data", help=text, description=text)
     data_verbs = parser.add_subparsers(metavar="VERB", title="verbs", required=True)
+    _add_what(data_verbs)
     _add_inspect(data_verbs)
     _add_sample(data_verbs)
     _add_vocabulary(data_verbs)
     _add_resplit(data_verbs)
     _add_build(data_verbs)
     _add_builds(data_verbs)
+
+
+def what(options: argparse.Namespace) -> int:
+    """``data what PATH``: what lies there."""
+    from bert_tui.plain.paths import print_description
+
+    return print_description(options.path)
 
 
 def inspect(options: argparse.Namespace) -> int:
@@ -55,6 +63,13 @@ def resplit(options: argparse.Namespace) -> int:
     from bert_tui.plain.resplit import print_resplit
 
     return print_resplit(options.prefix, options.vocab, options.output)
+
+
+def _add_what(verbs: Any) -> None:
+    text = "say what lies at a path: a dataset, a vocabulary, text, or a folder of these"
+    parser = verbs.add_parser("what", help=text, description=text)
+    parser.set_defaults(verb=what)
+    parser.add_argument("path", type=_path, metavar="PATH", help="a file, a folder, or a dataset without .bin and .idx")
 
 
 def _add_inspect(verbs: Any) -> None:

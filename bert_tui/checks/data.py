@@ -17,7 +17,7 @@ from bert_tui.checks.runner import Question, Subject, ask_all
 from bert_tui.deadline import within
 from bert_tui.machine import Machine
 from bert_tui.paths import expand_path
-from trainer.spec.blend import parse_blend
+from trainer.spec.blend import parse_blend, split_variable
 from trainer.spec.preset import Data, Preset
 from trainer.spec.problem import Problem, RunError, SpecError
 from trainer.spec.sizing import shape_of
@@ -56,8 +56,9 @@ def check_path_field(field: str, text: str, data: Data | None = None) -> Problem
         "logs.tensorboard_path": _nearest_folder,
     }
     try:
-        path = typed_path(field, text)
-        within(TYPING_SECONDS, lambda: looks[field](path))
+        for one in typed_prefixes(text) if field == "data.data_path" else (text,):
+            path = typed_path(field, one)
+            within(TYPING_SECONDS, lambda path=path: looks[field](path))  # type: ignore[misc]
     except TimeoutError:
         return Problem("path.silent", text.strip(), field)
     except SpecError as error:
@@ -65,6 +66,26 @@ def check_path_field(field: str, text: str, data: Data | None = None) -> Problem
     except OSError as error:
         return Problem("path.unusable", text.strip(), field, {"reason": error.strerror or str(error)})
     return None
+
+
+def typed_data_path(text: str) -> tuple[str, ...]:
+    """What is typed into the dataset's field as ``data.data_path`` has it: one path, several, or weights and paths.
+
+    Blanks separate where weights are given or every word begins as a path does; otherwise they are part of one path.
+    """
+    text, words = text.strip(), text.split()
+    if len(words) > 1 and all(word.startswith(("/", "~", "$", ".")) for word in words):
+        return tuple(words)
+    return split_variable(text) if text else ()
+
+
+def typed_prefixes(text: str) -> tuple[str, ...]:
+    """The datasets named in the dataset's field.
+
+    Raises:
+        PresetError: numbers and paths do not alternate, or a weight is not above zero.
+    """
+    return parse_blend(typed_data_path(text)).prefixes or ("",)
 
 
 def typed_path(field: str, text: str) -> Path:

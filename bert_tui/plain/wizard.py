@@ -202,7 +202,7 @@ class PlainWizard:
                 self._ask_path(name, f"{shown.label} ({shown.hint})")
 
     def _ask_path(self, name: str, question: str) -> None:
-        from bert_tui.checks.data import check_path_field
+        from bert_tui.checks.data import check_path_field, typed_data_path
 
         session, value = self._session, get(self._session.preset, name)
 
@@ -212,7 +212,7 @@ class PlainWizard:
 
         several = isinstance(value, tuple)
         text = self._dialogue.ask(question, " ".join(value) if several else value or "", problem, name)
-        session.change(replace(session.preset, **{name.replace(".", "__"): tuple(text.split()) if several else text}))
+        session.change(replace(session.preset, **{name.replace(".", "__"): typed_data_path(text) if several else text}))
 
     def _ask_model(self) -> None:
         from bert_tui.screens.model import KNOBS

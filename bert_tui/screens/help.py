@@ -11,11 +11,14 @@ from textual.widget import Widget
 from textual.widgets import Static
 
 from bert_tui.plan import VARIABLES
+from bert_tui.screens import build_words, data_words
 from bert_tui.screens.data import FIELDS
 from bert_tui.screens.model import KNOBS
 from trainer.spec import preset
 
 TOPICS: dict[str, tuple[str, str]] = {
+    **data_words.TOPICS,
+    **build_words.TOPICS,
     "welcome": (
         "Where to begin",
         "A training that is going on can be watched from here at any time: it does not depend on this window. One "
@@ -31,13 +34,6 @@ TOPICS: dict[str, tuple[str, str]] = {
         "GPUs",
         "Enter opens the list. GPUs that other programs use cannot be taken. With none, the CPU trains: fine for "
         "bert-tiny, far too slow for the other sizes.",
-    ),
-    "data.source": (
-        "Which text",
-        "The sample text is English documentation that comes with Python: enough to see that everything works. Your "
-        "own files are a dataset in Megatron-LM's indexed format (a .bin and an .idx file) and the vocabulary it was "
-        "made with. Megatron-LM makes them from text: tools/preprocess_data.py with --tokenizer-type "
-        "BertWordPieceLowerCase and --split-sentences.",
     ),
     "parallel.tensor": (
         "Tensor-parallel size",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from textual import events, on
 from textual.app import ComposeResult
@@ -14,6 +14,7 @@ from textual.screen import Screen
 from textual.widget import Widget
 from textual.widgets import Button, Footer, Input, Static
 
+from bert_tui.widgets.path_field import PathInput
 from bert_tui.widgets.step_bar import StepBar
 from bert_tui.wizard.answers import PAGES, Page
 from bert_tui.wizard.session import Session
@@ -33,7 +34,7 @@ class Obstacle:
     text: str
 
 
-class WizardPage(Screen[None]):
+class WizardPage(Screen[Any]):
     """One page. Subclasses name it, compose their body, and say what stands in the way of going on."""
 
     page: ClassVar[Page]
@@ -45,6 +46,7 @@ class WizardPage(Screen[None]):
         ("f1", "app.help", "Help"),
         ("f2", "back", "Back"),
         ("f3", "next", "Next"),
+        ("f4", "browse", "Browse"),
         Binding("ctrl+c", "app.quit", "Quit", priority=True, show=False),
     ]
 
@@ -126,8 +128,15 @@ class WizardPage(Screen[None]):
         self.wizard.show_page(PAGES[PAGES.index(self.page) + 1])
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """There is nothing before the first page."""
+        """There is nothing before the first page, and only paths are browsed for."""
+        if action == "browse":
+            return isinstance(self.focused, PathInput)
         return not (action == "back" and self.page == PAGES[0])
+
+    def action_browse(self) -> None:
+        """Looks for the path under the cursor."""
+        if isinstance(self.focused, PathInput):
+            self.focused.browse()
 
     @on(Button.Pressed, "#next")
     @on(Input.Submitted)

@@ -11,7 +11,7 @@ from bert_tui.runs.delete import Belongings
 from bert_tui.screens.dialog import Dialog
 
 
-class _Question(Dialog[bool]):
+class Question(Dialog[bool]):
     """Yes, or None. The cursor begins on Cancel."""
 
     def compose_body(self) -> ComposeResult:
@@ -24,7 +24,7 @@ class _Question(Dialog[bool]):
         return True
 
 
-class StopQuestion(_Question):
+class StopQuestion(Question):
     """Whether to stop."""
 
     field = "stop"
@@ -33,7 +33,7 @@ class StopQuestion(_Question):
     accept_label = "Stop"
 
 
-class KillQuestion(_Question):
+class KillQuestion(Question):
     """Whether to kill."""
 
     field = "kill"
@@ -45,7 +45,7 @@ class KillQuestion(_Question):
     accept_label = "Kill"
 
 
-class ResumeQuestion(_Question):
+class ResumeQuestion(Question):
     """Whether to resume."""
 
     field = "resume"
@@ -54,7 +54,7 @@ class ResumeQuestion(_Question):
     accept_label = "Resume"
 
 
-class DeleteQuestion(_Question):
+class DeleteQuestion(Question):
     """Whether to delete, and what that means."""
 
     field = "delete"

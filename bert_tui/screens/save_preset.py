@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from textual.app import ComposeResult
+from textual.binding import Binding
 
 from bert_tui.screens.dialog import Dialog
-from bert_tui.widgets.field import LineInput
-from bert_tui.widgets.path_suggester import PathSuggester
+from bert_tui.widgets.path_field import PathInput
 from bert_tui.wizard import saving
 from trainer.spec.preset import Preset
 
@@ -28,6 +28,8 @@ class SavePreset(Dialog[Saved]):
     lead = "The file describes this training completely: it can be started again without the wizard."
     accept_label = "Save"
 
+    BINDINGS = [Binding("f4", "browse", "Browse")]
+
     def __init__(self, preset: Preset, name: str) -> None:
         super().__init__()
         self._preset = preset
@@ -36,21 +38,25 @@ class SavePreset(Dialog[Saved]):
 
     def compose_body(self) -> ComposeResult:
         """The path."""
-        yield LineInput(
+        yield PathInput(
             saving.proposed_name(self._preset_name),
+            wanted="file",
             placeholder="my-bert.toml",
             field="preset-file",
-            suggester=PathSuggester(dataset=False),
             id="preset-path",
         )
 
     def on_mount(self) -> None:
         """The cursor in the path."""
-        self.query_one(LineInput).focus()
+        self.query_one(PathInput).focus()
+
+    def action_browse(self) -> None:
+        """Looks for a file, or a folder for it."""
+        self.query_one(PathInput).browse()
 
     @property
     def _typed(self) -> str:
-        return self.query_one(LineInput).value
+        return self.query_one(PathInput).value
 
     def obstacle(self) -> str:
         """Writes the file; what went wrong, or the warning that something would be replaced."""

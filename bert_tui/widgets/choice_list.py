@@ -69,6 +69,11 @@ class ChoiceList(OptionList):
         """What is taken."""
         return None if self._marked is None else self._choices[self._marked].value
 
+    @property
+    def lines(self) -> Sequence[Line]:
+        """All lines, in their order."""
+        return self._choices
+
     def show(self, lines: Sequence[Line], value: str | None) -> None:
         """Shows other lines, the one with ``value`` taken; the first that can be, where it cannot."""
         if list(lines) == self._choices and value == self.value:

@@ -1,9 +1,10 @@
-"""A labelled line to type in, with room below for what is wrong with it."""
+"""A labelled line to type in, with room below for what is seen there, or wrong with it."""
 
 from __future__ import annotations
 
 from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical
+from textual.content import Content
 from textual.suggester import Suggester
 from textual.widgets import Input, Label, Static
 
@@ -36,7 +37,7 @@ class LineInput(Input):
 
 
 class Field(Vertical):
-    """Label, input, and a line that explains; the line says what is wrong where something is."""
+    """Label, input, and a line that explains; the line says what was seen or is wrong, once that is known."""
 
     DEFAULT_CSS = """
     Field {
@@ -49,15 +50,14 @@ class Field(Vertical):
     }
     """
 
-    def __init__(
-        self, field: str, label: str, value: str, *, example: str, hint: str, suggester: Suggester | None = None
-    ) -> None:
+    def __init__(self, field: str, label: str, line: LineInput, *, hint: str) -> None:
         super().__init__(id=f"field-{field.replace('.', '-')}")
         self.field = field
         self.problem = ""
+        self.seen = ""
+        self.input = line
         self._label = label
         self._hint = hint
-        self.input = LineInput(value, field=field, placeholder=example, suggester=suggester)
 
     def compose(self) -> ComposeResult:
         """Two lines."""
@@ -71,11 +71,12 @@ class Field(Vertical):
         """What is typed."""
         return self.input.value
 
-    def show_problem(self, problem: str) -> None:
-        """Says what is wrong, or the hint where nothing is."""
-        if problem == self.problem:
+    def tell(self, *, problem: str = "", seen: str = "") -> None:
+        """Says what is wrong, or else what was seen, or else the hint."""
+        if (problem, seen) == (self.problem, self.seen):
             return
-        self.problem = problem
+        self.problem, self.seen = problem, seen
         below = self.query_one(".below", Static)
-        below.update(f"x {problem}" if problem else self._hint)
+        good = Content.assemble(("✓ ", "$success"), seen) if seen else self._hint
+        below.update(f"x {problem}" if problem else good)
         below.set_class(bool(problem), "-problem")
