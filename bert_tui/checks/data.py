@@ -124,12 +124,16 @@ def dataset(subject: Subject) -> Check:
     name, title, data = "data.dataset", "Dataset", subject.preset.data
     if data.source == "sample":
         return _sample_text(name, title)
+    from bert_tui.data.inspect import require_fit
     from trainer.spec.dataset_check import check_dataset
 
     try:
         prefixes = _prefixes(data)
-        fitting = _read_vocabulary(typed_path("data.vocab_file", data.vocab_file or ""))
+        vocab_file = typed_path("data.vocab_file", data.vocab_file or "")
+        fitting = _read_vocabulary(vocab_file)
         found = [check_dataset(prefix, fitting, data, scan=CHECK_SCAN // len(prefixes)) for prefix in prefixes]
+        for prefix in prefixes:
+            require_fit(prefix, vocab_file)
     except SpecError as error:
         return _failed(name, title, error)
     documents, sentences = sum(each.documents for each in found), sum(each.sentences for each in found)

@@ -135,6 +135,24 @@ def inspect_dataset(
     )
 
 
+def require_fit(prefix: Path, vocab_file: Path) -> None:
+    """Makes sure that a dataset was made with this vocabulary, from evenly spread parts of it.
+
+    Raises:
+        DatasetError: it was not; or a file is absent or cannot be read.
+        VocabularyError: the vocabulary cannot be used.
+    """
+    vocabulary = read_vocabulary(vocab_file)
+    parts, _ = read_parts(prefix)
+    if parts is None or not len(parts.tokens):
+        return  # other checks tell of that
+    counts = count_tokens(parts, vocabulary, spread(len(parts.tokens), TOKENS, PARTS), lambda _size: None)
+    fit = measure_fit(counts, read_edges(parts, _edge_slices(parts)), vocabulary)
+    found = [finding.problem for finding in fit_findings(fit, parts, vocabulary, vocab_file)]
+    if wrong := [problem for problem in found if problem.code == "dataset.other_vocabulary"]:
+        raise DatasetError(*wrong)
+
+
 def _edge_slices(parts: DatasetParts) -> Iterator[slice]:
     """As many sentences at each place as take about the room of the ids read there: beginnings and ends of long ones
     lie far apart, and a disk reads all between."""

@@ -136,3 +136,12 @@ def test_a_disk_that_does_not_answer_is_unknown_soon(preset: Preset, monkeypatch
     assert code("checkpoint.path", "/mnt/dead/x") == "path.silent"
     assert time.monotonic() - started < 1.0
     released.set()
+
+
+def test_a_vocabulary_of_the_same_size_that_is_not_the_datasets_is_told(preset: Preset, tmp_path: Path) -> None:
+    """Every id is in it; only what the ids decode to tells."""
+    (tmp_path / "vocab.txt").write_text("".join(f"{piece}\n" for piece in [*PIECES[:5], ".", "##s", "the"]))
+    found = by_name(preset)
+    assert found["data.vocabulary"].answer == "pass"
+    assert found["data.dataset"].answer == "fail"
+    assert "another vocabulary" in found["data.dataset"].seen
