@@ -1,7 +1,7 @@
 """Rows are read ahead in processes of their own: neither the training's time nor its interpreter is spent on them.
 
-A thread would not do. Reading 256 rows of 512 tokens beside a loop of 50 ms that drives a GPU made it 76 ms long, 23 of
-them waiting; a process and memory that both share made it 55, and under 1 of them waiting (docs/speed.md).
+A thread would not do. Reading 256 rows of 512 tokens beside a loop of 47 ms that drives a GPU made it 76 ms long, 23 of
+them waiting; a process and memory that both share made it 48, of which 1 waiting (docs/speed.md).
 """
 
 from __future__ import annotations
