@@ -137,8 +137,10 @@ class Browser(Dialog[str]):
         choices = offered(event.listing, self._wanted)
         self.query_one(FolderList).show(list(map(_line, choices)), event.came_from or best(choices))
 
-    def _tell_keys(self) -> None:
-        self.query_one("#dialog-keys", Static).update("Enter: open, take  Backspace: up  Esc: Cancel  F1: Help")
+    @property
+    def keys(self) -> str:
+        """Enter opens folders and takes all else."""
+        return super().keys if self._on_cancel else "Enter: open or take  Backspace: up  F1: Help"
 
     @on(ChoiceList.Accepted)
     def _line_accepted(self) -> None:

@@ -25,7 +25,7 @@ from trainer.spec.problem import SpecError
 
 LEAD = "It goes on when you leave or the line drops; this page finds it again."
 SECONDS_BETWEEN = 1.0
-BAR = 50
+BAR = 40
 """Columns of the bar."""
 FACT_COLUMN = 13
 TONES = {"busy": "$accent", "good": "$success", "bad": "$error", "caution": "$warning", "quiet": "$strong"}

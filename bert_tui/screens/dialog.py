@@ -67,10 +67,15 @@ class Dialog(ModalScreen[Result]):
         """What stands in the way of accepting; empty where nothing does."""
         return ""
 
+    @property
+    def keys(self) -> str:
+        """What the keys do now."""
+        enter = "Cancel" if self._on_cancel else self.accept_label
+        return f"Enter: {enter}  Tab: next  Esc: Cancel  F1: Help"
+
     @on(DescendantFocus)
     def _tell_keys(self) -> None:
-        enter = "Cancel" if self._on_cancel else self.accept_label
-        self.query_one("#dialog-keys", Static).update(f"Enter: {enter}  Tab: next  Esc: Cancel  F1: Help")
+        self.query_one("#dialog-keys", Static).update(self.keys)
 
     @property
     def _on_cancel(self) -> bool:

@@ -10,10 +10,15 @@ import pytest
 from textual.pilot import Pilot
 
 from bert_tui.app import BertTui
+from bert_tui.data.build_folder import BuildEnd, BuildFolder, BuildLock, BuildStatus, open_folder
+from bert_tui.data.build_records import BuildProgress, BuildResult, DatasetCounts
+from bert_tui.data.order import BuildOrder
 from bert_tui.screens.welcome import FoundRuns, OfferedRun
 from bert_tui.wizard.answers import Page
 from tests.screens.ground import laptop_app, server_app, settled
-from trainer.spec.run_directory import RunDirectory
+from trainer.spec.indexed_dataset import IndexedDatasetWriter
+from trainer.spec.records import to_json
+from trainer.spec.run_directory import RunDirectory, write_whole
 
 SIZES = pytest.mark.parametrize("size", [(80, 24), (120, 40)], ids=["80x24", "120x40"])
 COMMAND = (
@@ -90,3 +95,68 @@ def test_small_window(snap_compare: Compare) -> None:
 def test_no_colour(snap_compare: Compare, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NO_COLOR", "1")
     assert snap_compare(laptop_app(), run_before=at("model"), terminal_size=(80, 24))
+
+
+@SIZES
+@pytest.mark.parametrize("moment", ["dataset", "browser", "build", "built", "building", "sample"])
+def test_data(snap_compare: Compare, moment: str, size: tuple[int, int], clean_home: Path) -> None:
+    """The data page's further screens, on a small corpus in the home folder."""
+    corpus = small_corpus(clean_home)
+    dataset = ("down", "tab", *"~/corpus/wiki", "tab", *"~/corpus/vocab.txt")
+    keys: dict[str, tuple[str, ...]] = {
+        "dataset": (*dataset, "shift+tab"),
+        "browser": ("down", "tab", *"~/corpus", "f4"),
+        "build": ("f7", *"~/corpus/cats.jsonl"),
+        "built": ("end", "enter"),
+        "building": ("end", "enter"),
+        "sample": (*dataset, "f6"),
+    }
+    lock = staged_build(corpus) if moment == "building" else None
+    if moment == "built":
+        end_staged_build(corpus)
+
+    async def press(pilot: Pilot[int]) -> None:
+        app = await settled(pilot)
+        app.show_page("data")
+        await pilot.pause(0.7)
+        await pilot.press(*keys[moment])
+        await pilot.pause(1.2)
+
+    try:
+        assert snap_compare(laptop_app(), run_before=press, terminal_size=size)
+    finally:
+        if lock is not None:
+            lock.release()
+
+
+def small_corpus(home: Path) -> Path:
+    """A dataset with its vocabulary, and text."""
+    folder = home / "corpus"
+    (folder / "older").mkdir(parents=True)
+    pieces = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "the", "cat", "sat", "on", "a", "mat", "it", "slept", "##s"]
+    (folder / "vocab.txt").write_text("".join(f"{piece}\n" for piece in pieces))
+    with IndexedDatasetWriter(folder / "wiki", len(pieces)) as writer:
+        for number in range(12345):
+            writer.add_document([[5, 6, 7, 8, 9, 10], [11, 12, 8, 5, 10, 13][number % 3 :]])
+    (folder / "cats.jsonl").write_text('{"title": "Cats", "text": "The cat sat on a mat. It slept."}\n' * 500)
+    (folder / "picture.png").write_bytes(b"\x89PNG\0")
+    return folder
+
+
+def staged_build(corpus: Path) -> BuildLock:
+    """A build under way, as its files tell it, for as long as the lock is held."""
+    order = BuildOrder((str(corpus / "cats.jsonl"),), corpus / "cats", 2, train_vocab=8000)
+    folder, lock = open_folder(order)
+    progress = BuildProgress(
+        "tokenize", 1_400_000_000, 3_400_000_000, 123_456, 1_234_567, 34_500_000, 3, 12.3e6, 163.0, "cats.jsonl"
+    )
+    write_whole(folder.status, to_json(BuildStatus(1, 0.0, "host", 0.0, 7, progress)))
+    return lock
+
+
+def end_staged_build(corpus: Path) -> None:
+    """The same, done."""
+    staged_build(corpus).release()
+    counts = DatasetCounts("text", corpus / "cats", 500, 0, 1000, 0, 12_000, 0, 0)
+    result = BuildResult((counts,), corpus / "cats-vocab.txt", 8000, "", 1, 3_400_000_000, 271.0)
+    write_whole(BuildFolder(corpus / "cats.build").end, to_json(BuildEnd("finished", 0.0, result=result)))

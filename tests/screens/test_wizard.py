@@ -351,7 +351,7 @@ async def test_the_footer_is_whole_at_80_columns(page: str) -> None:
         app.show_page(page)  # type: ignore[arg-type]
         await until(pilot, lambda: any(key.region.width for key in app.screen.query_one(Footer).children))
         keys = [key for key in app.screen.query_one(Footer).children if key.display]
-        assert 0 < len(keys) <= 6
+        assert 0 < len(keys) <= 7
         assert keys[-1].region.right <= 80
 
 
