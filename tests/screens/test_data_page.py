@@ -48,6 +48,11 @@ def field(pilot: Pilot[int], name: str) -> Field:
     return pilot.app.screen.query_one(f"#field-{name.replace('.', '-')}", Field)
 
 
+def fill(pilot: Pilot[int], name: str, text: str) -> None:
+    """As if it were pasted."""
+    field(pilot, name).input.value = text
+
+
 def shown(pilot: Pilot[int], selector: str) -> str:
     return str(pilot.app.screen.query_one(selector, Static).render())
 
@@ -59,7 +64,7 @@ async def test_what_lies_there_is_told_at_once(corpus: Path) -> None:
         await until(pilot, lambda: "Folder with 1 dataset: wiki" in field(pilot, "data.data_path").problem)
         await pilot.press(*"/wiki")
         await until(pilot, lambda: "which vocabulary?" in field(pilot, "data.data_path").seen)
-        await pilot.press("tab", *"~/corpus/vocab.txt")
+        fill(pilot, "data.vocab_file", "~/corpus/vocab.txt")
         await until(pilot, lambda: "9 pieces" in field(pilot, "data.vocab_file").seen)
         await until(pilot, lambda: field(pilot, "data.data_path").seen.endswith("fits the vocabulary"))
         await pilot.press("f3")
@@ -69,7 +74,8 @@ async def test_what_lies_there_is_told_at_once(corpus: Path) -> None:
 async def test_a_blend_is_kept_as_megatron_writes_it(corpus: Path) -> None:
     app = laptop_app()
     async with app.run_test(size=SIZE) as pilot:
-        await data_page(pilot, "down", "tab", *"0.5 ~/corpus/wiki 1.5 ~/corpus/wiki")
+        await data_page(pilot, "down")
+        fill(pilot, "data.data_path", "0.5 ~/corpus/wiki 1.5 ~/corpus/wiki")
         await until(pilot, lambda: field(pilot, "data.data_path").seen.startswith("2 datasets, 25% wiki, 75% wiki"))
         assert app.session.preset.data.data_path == ("0.5", "~/corpus/wiki", "1.5", "~/corpus/wiki")
         await pilot.press("f2", "f3")
@@ -94,7 +100,8 @@ async def test_a_dataset_is_found_by_browsing(corpus: Path) -> None:
         await pilot.press("enter")
         await reach(pilot, "DataPage")
         assert field(pilot, "data.data_path").value == "~/corpus/wiki"
-        await pilot.press("tab", *"~/corpus", "f4")
+        fill(pilot, "data.vocab_file", "~/corpus")
+        await pilot.press("tab", "f4")
         await until(pilot, lambda: bool(app.screen.query_one(ChoiceList).lines))
         await pilot.press("v", "enter")
         await reach(pilot, "DataPage")
@@ -112,7 +119,9 @@ async def test_a_dead_disk_holds_up_no_key(corpus: Path, monkeypatch: pytest.Mon
     monkeypatch.setattr(browser, "READ_SECONDS", 0.5)
     app = laptop_app()
     async with app.run_test(size=SIZE) as pilot:
-        await data_page(pilot, "down", "tab", *"~/corpus", "f4")
+        await data_page(pilot, "down", "tab")
+        fill(pilot, "data.data_path", "~/corpus")
+        await pilot.press("f4")
         await reach(pilot, "Browser")
         await until(pilot, lambda: "does not answer" in shown(pilot, "#dialog-notice"))
         await pilot.press("escape")
@@ -126,7 +135,10 @@ async def test_a_sample_is_shown_as_the_model_sees_it(corpus: Path) -> None:
     async with app.run_test(size=SIZE) as pilot:
         await data_page(pilot, "down", "f6")
         assert "first" in shown(pilot, "#notice")
-        await pilot.press("tab", *"~/corpus/wiki", "tab", *"~/corpus/vocab.txt", "f6")
+        fill(pilot, "data.data_path", "~/corpus/wiki")
+        fill(pilot, "data.vocab_file", "~/corpus/vocab.txt")
+        await pilot.pause()
+        await pilot.press("f6")
         await reach(pilot, "SampleScreen")
         await until(pilot, lambda: "[CLS]" in shown(pilot, "#sample-lines"))
         assert "[MASK]" in shown(pilot, "#sample-lines")
@@ -139,7 +151,8 @@ async def test_a_sample_is_shown_as_the_model_sees_it(corpus: Path) -> None:
 async def test_a_dataset_is_built_without_leaving_and_found_again(corpus: Path) -> None:
     app = laptop_app()
     async with app.run_test(size=SIZE) as pilot:
-        await data_page(pilot, "down", "tab", *"~/corpus/cats.jsonl")
+        await data_page(pilot, "down")
+        fill(pilot, "data.data_path", "~/corpus/cats.jsonl")
         await until(pilot, lambda: "F7 builds a dataset" in field(pilot, "data.data_path").problem)
         await pilot.press("f7")
         await reach(pilot, "BuildPage")
@@ -171,7 +184,8 @@ async def test_a_build_that_fails_says_why_and_what_to_do(corpus: Path) -> None:
     (corpus / "cats.jsonl").write_bytes(b'{"text": "fine"}\n{"text": "\xff\xfe"}\n')
     app = laptop_app()
     async with app.run_test(size=SIZE) as pilot:
-        await data_page(pilot, "f7", *"~/corpus/cats.jsonl")
+        await data_page(pilot, "f7")
+        fill(pilot, "build.text", "~/corpus/cats.jsonl")
         await until(pilot, lambda: bool(field(pilot, "build.text").seen))
         await pilot.press("f3")
         await reach(pilot, "BuildingScreen")
@@ -189,7 +203,10 @@ async def test_a_build_is_stopped_by_a_key_and_goes_on(corpus: Path) -> None:
     (corpus / "cats.jsonl").write_text(line * 20_000)
     app = laptop_app()
     async with app.run_test(size=SIZE) as pilot:
-        await data_page(pilot, "f7", *"~/corpus/cats.jsonl", "f3")
+        await data_page(pilot, "f7")
+        fill(pilot, "build.text", "~/corpus/cats.jsonl")
+        await until(pilot, lambda: bool(field(pilot, "build.text").seen))
+        await pilot.press("f3")
         await reach(pilot, "BuildingScreen")
         await until(pilot, lambda: app.screen.check_action("stop", ()) is True)
         await pilot.press("f6")
@@ -210,7 +227,9 @@ async def test_what_is_missing_on_the_build_page_is_told_by_its_field(corpus: Pa
     async with app.run_test(size=SIZE) as pilot:
         await data_page(pilot, "f7", "f3")
         assert "Name the text" in shown(pilot, "#notice")
-        await pilot.press(*"~/corpus/cats.jsonl", "tab", "ctrl+u", *"~/corpus/cats")
+        fill(pilot, "build.text", "~/corpus/cats.jsonl")
+        await pilot.pause()
+        fill(pilot, "build.output", "~/corpus/cats")
         await until(pilot, lambda: "cats.bin is there already" in field(pilot, "build.output").problem)
         await pilot.press("f3")
         assert app.focused is field(pilot, "build.output").input

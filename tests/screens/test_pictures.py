@@ -97,19 +97,28 @@ def test_no_colour(snap_compare: Compare, monkeypatch: pytest.MonkeyPatch) -> No
     assert snap_compare(laptop_app(), run_before=at("model"), terminal_size=(80, 24))
 
 
-@SIZES
-@pytest.mark.parametrize("moment", ["dataset", "browser", "build", "built", "building", "sample"])
-def test_data(snap_compare: Compare, moment: str, size: tuple[int, int], clean_home: Path) -> None:
+@pytest.mark.parametrize(
+    ("moment", "size"),
+    [
+        *((moment, (80, 24)) for moment in ("dataset", "browser", "build", "built", "building", "sample")),
+        *((moment, (120, 40)) for moment in ("dataset", "build")),
+    ],
+    ids=lambda value: value if isinstance(value, str) else f"{value[0]}x{value[1]}",
+)
+def test_data(
+    snap_compare: Compare, moment: str, size: tuple[int, int], clean_home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The data page's further screens, on a small corpus in the home folder."""
     corpus = small_corpus(clean_home)
-    dataset = ("down", "tab", *"~/corpus/wiki", "tab", *"~/corpus/vocab.txt")
+    monkeypatch.setenv("DATA_PATH", "~/corpus/wiki")
+    monkeypatch.setenv("VOCAB_FILE", "~/corpus/vocab.txt")
     keys: dict[str, tuple[str, ...]] = {
-        "dataset": (*dataset, "shift+tab"),
-        "browser": ("down", "tab", *"~/corpus", "f4"),
+        "dataset": ("tab",),
+        "browser": ("tab", "f4"),
         "build": ("f7", *"~/corpus/cats.jsonl"),
         "built": ("end", "enter"),
         "building": ("end", "enter"),
-        "sample": (*dataset, "f6"),
+        "sample": ("f6",),
     }
     lock = staged_build(corpus) if moment == "building" else None
     if moment == "built":
@@ -118,9 +127,9 @@ def test_data(snap_compare: Compare, moment: str, size: tuple[int, int], clean_h
     async def press(pilot: Pilot[int]) -> None:
         app = await settled(pilot)
         app.show_page("data")
-        await pilot.pause(0.7)
+        await pilot.pause(0.6)
         await pilot.press(*keys[moment])
-        await pilot.pause(1.2)
+        await pilot.pause(0.8)
 
     try:
         assert snap_compare(laptop_app(), run_before=press, terminal_size=size)
