@@ -24,7 +24,9 @@ def main(folder: Path, text: str, vocabulary: Path) -> None:
     order = BuildOrder((text,), folder / "out", 1, vocab_file=vocabulary)
     seen = [_code(order)]
     for size in ("3m", "6m"):
-        subprocess.run(["mount", "-o", f"remount,size={size}", str(folder)], check=True)
+        # Named in full: else mount repeats the options it finds, of which an ordinary user may not set the owner.
+        remount = ["mount", "-n", "-t", "tmpfs", "-o", f"remount,size={size}", "disk", str(folder)]
+        subprocess.run(remount, check=True)
         seen.append(_code(order))
     print(json.dumps({"codes": seen, "documents": _documents(order)}))
 

@@ -87,7 +87,7 @@ def _disturb_training(kept: History) -> None:
 
     resume_run(run)
     wait_for(run, training)
-    os.kill(_process(run, "trainer /").pid, signal.SIGKILL)
+    os.kill(_process(run, "-m trainer /").pid, signal.SIGKILL)
     _note_end(kept, "rank killed")
 
     resume_run(run)

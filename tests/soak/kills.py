@@ -219,7 +219,7 @@ class Campaign:
             return next((pid for pid in pids if " trainer.torchrun " in _command(pid)), None)
         rank = victim.removeprefix("rank ")
         return next(
-            (pid for pid in pids if " trainer /" in _command(pid) and _environment(pid).get("RANK") == rank), None
+            (pid for pid in pids if " -m trainer /" in _command(pid) and _environment(pid).get("RANK") == rank), None
         )
 
 
