@@ -13,6 +13,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from itertools import islice
 from types import TracebackType
@@ -107,10 +108,8 @@ class RowWorkers:
         coming = deque(self._submit(split, share) for share in islice(waiting, self._ahead))
         while coming:
             slot, future = coming.popleft()
-            try:
+            with _all_alive():
                 written = future.result()
-            except BrokenProcessPool as error:
-                raise TrainingError(Problem("training.reader_killed", "")) from error
             if written.marks:
                 self.reader.resume(written.marks)
             batch = _copied(self._slots[slot], written, pin=pin)
@@ -126,7 +125,17 @@ class RowWorkers:
 
     def _submit(self, split: Split, share: Sequence[range]) -> tuple[int, Future[_Written]]:
         slot = self._free.popleft()
-        return slot, self._pool.submit(_read, slot, split, list(share), self._marks)
+        with _all_alive():
+            return slot, self._pool.submit(_read, slot, split, list(share), self._marks)
+
+
+@contextmanager
+def _all_alive() -> Iterator[None]:
+    """Whether a task is handed in or its result is fetched: a worker that was killed is told in the same way."""
+    try:
+        yield
+    except BrokenProcessPool as error:
+        raise TrainingError(Problem("training.reader_killed", "")) from error
 
 
 def workers_needed(shape: Shape, device: str, threads: int, mask_probability: float) -> int:
