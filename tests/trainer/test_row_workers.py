@@ -60,7 +60,7 @@ def test_an_error_in_a_worker_is_told_here(reader: RowReader) -> None:
 def test_a_killed_worker_is_noticed_at_once(reader: RowReader) -> None:
     began, earlier = time.monotonic(), {process.pid for process in family(os.getpid())}
     with pytest.raises(TrainingError) as refused, RowWorkers(reader, 2, MOST) as there:
-        batches = there.read_ahead("train", SHARES, pin=False)
+        batches = there.read_ahead("train", SHARES * 500, pin=False)  # more than the other reads in that time
         next(batches)
         os.kill(next(p.pid for p in family(os.getpid()) if p.pid not in earlier), signal.SIGKILL)
         list(batches)
