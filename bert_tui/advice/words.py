@@ -7,6 +7,7 @@ A test finds an entry for each code in ``trainer.spec.problem.ENGLISH``. The tex
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from bert_tui.invocation import program, python
 from trainer.spec.problem import Problem
@@ -817,6 +818,12 @@ TEXTS: dict[str, Words] = {
         "Choose one between 0.00001 and 0.001, with which BERT learns.",
     ),
 }
+
+
+def in_full(problem: Problem) -> dict[str, Any]:
+    """A problem as JSON for people's programs: what the code carries, and its words."""
+    words = describe(problem)
+    return {**problem.as_json(), "what": words.what, "remedy": words.remedy}
 
 
 def describe(problem: Problem) -> Words:

@@ -8,6 +8,7 @@ import re
 import stat
 import tempfile
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -58,7 +59,7 @@ def check_path_field(field: str, text: str, data: Data | None = None) -> Problem
     try:
         for one in typed_prefixes(text) if field == "data.data_path" else (text,):
             path = typed_path(field, one)
-            within(TYPING_SECONDS, lambda path=path: looks[field](path))  # type: ignore[misc]
+            within(TYPING_SECONDS, partial(looks[field], path))
     except TimeoutError:
         return Problem("path.silent", text.strip(), field)
     except SpecError as error:
@@ -124,7 +125,7 @@ def dataset(subject: Subject) -> Check:
     name, title, data = "data.dataset", "Dataset", subject.preset.data
     if data.source == "sample":
         return _sample_text(name, title)
-    from bert_tui.data.inspect import require_fit
+    from bert_tui.data.inspect import require_own_vocabulary
     from trainer.spec.dataset_check import check_dataset
 
     try:
@@ -133,7 +134,7 @@ def dataset(subject: Subject) -> Check:
         fitting = _read_vocabulary(vocab_file)
         found = [check_dataset(prefix, fitting, data, scan=CHECK_SCAN // len(prefixes)) for prefix in prefixes]
         for prefix in prefixes:
-            require_fit(prefix, vocab_file)
+            require_own_vocabulary(prefix, fitting, vocab_file)
     except SpecError as error:
         return _failed(name, title, error)
     documents, sentences = sum(each.documents for each in found), sum(each.sentences for each in found)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from bert_tui.advice.words import Words, describe
+from bert_tui.advice.words import Words, describe, in_full
 from trainer.spec.problem import Problem
 
 
@@ -26,11 +26,4 @@ class Finding:
 
     def as_json(self) -> dict[str, Any]:
         """The problem, its words, and how often it was seen."""
-        words = self.words
-        return {
-            **self.problem.as_json(),
-            "fatal": self.fatal,
-            "times": self.times,
-            "what": words.what,
-            "remedy": words.remedy,
-        }
+        return {**in_full(self.problem), "fatal": self.fatal, "times": self.times}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from bert_tui.advice.words import Words, describe
+from bert_tui.advice.words import Words, describe, in_full
 from trainer.spec.problem import Problem
 
 
@@ -28,12 +28,4 @@ class Flaw:
 
     def as_json(self) -> dict[str, Any]:
         """The problem, its words and its repair."""
-        words = self.words
-        return {
-            **self.problem.as_json(),
-            "fatal": self.fatal,
-            "what": words.what,
-            "remedy": words.remedy,
-            "repair": self.repair,
-            "moves_ids": self.moves_ids,
-        }
+        return {**in_full(self.problem), "fatal": self.fatal, "repair": self.repair, "moves_ids": self.moves_ids}

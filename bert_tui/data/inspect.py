@@ -27,7 +27,7 @@ from trainer.spec.dataset_check import DOCUMENT_LEVEL_SHARE
 from trainer.spec.indexed_dataset import IndexedDataset
 from trainer.spec.preset import Data
 from trainer.spec.problem import DatasetError, Problem
-from trainer.spec.vocabulary import read_vocabulary
+from trainer.spec.vocabulary import Vocabulary, read_vocabulary
 
 STRUCTURE = DAMAGE | {"dataset.lengths", "dataset.pointers", "dataset.documents"}
 """Findings after which sentences and documents are not what they seem."""
@@ -135,14 +135,12 @@ def inspect_dataset(
     )
 
 
-def require_fit(prefix: Path, vocab_file: Path) -> None:
+def require_own_vocabulary(prefix: Path, vocabulary: Vocabulary, vocab_file: Path) -> None:
     """Makes sure that a dataset was made with this vocabulary, from evenly spread parts of it.
 
     Raises:
         DatasetError: it was not; or a file is absent or cannot be read.
-        VocabularyError: the vocabulary cannot be used.
     """
-    vocabulary = read_vocabulary(vocab_file)
     parts, _ = read_parts(prefix)
     if parts is None or not len(parts.tokens):
         return  # other checks tell of that

@@ -42,8 +42,12 @@ def read_shard(shard: Shard, order: BuildOrder, log: BadTextLog, report: Callabl
         DatasetError: text that cannot be used, where the order refuses it.
     """
     before = 0
+
+    def read_of_segment(read: int) -> None:
+        report(before + read)
+
     for segment in shard.segments:
-        lines = _Lines(segment, lambda read, before=before: report(before + read))  # type: ignore[misc]
+        lines = _Lines(segment, read_of_segment)
         ended = True
         try:
             for piece in READERS[segment.kind](lines, order, log):

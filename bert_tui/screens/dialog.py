@@ -21,7 +21,7 @@ class Dialog(ModalScreen[Result]):
     field: ClassVar[str] = "dialog"
     """What F1 explains where the cursor is in no field of its own."""
     heading: ClassVar[str]
-    lead: ClassVar[str] = ""
+    lead: str = ""
     accept_label: ClassVar[str] = "OK"
 
     BINDINGS = [

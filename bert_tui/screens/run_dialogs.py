@@ -63,4 +63,4 @@ class DeleteQuestion(Question):
 
     def __init__(self, owned: Belongings) -> None:
         super().__init__()
-        self.lead = "\n".join(owned.sentences())  # type: ignore[misc]  # a class's in the other questions
+        self.lead = "\n".join(owned.sentences())
