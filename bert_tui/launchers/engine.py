@@ -78,13 +78,12 @@ def engine_errors() -> Iterator[None]:
     except requests.exceptions.Timeout as error:
         raise EnvironmentRefused(Problem("docker.silent", address())) from error
     except requests.exceptions.ConnectionError as error:
-        # urllib3 reports a read that timed out as a broken connection.
-        code = "docker.silent" if "timed out" in str(error).lower() else "docker.lost"
+        code = "docker.silent" if _nobody_answers(error) else "docker.lost"
         raise EnvironmentRefused(Problem(code, address(), "", {"reason": str(error)})) from error
     except docker.errors.APIError as error:
         raise EnvironmentRefused(explain(_text(error))) from error
     except docker.errors.DockerException as error:
-        code = "docker.silent" if "timed out" in str(error).lower() else "docker.refused"
+        code = "docker.silent" if _nobody_answers(error) else "docker.refused"
         raise EnvironmentRefused(Problem(code, address(), str(error))) from error
 
 
@@ -105,6 +104,9 @@ def refused_ulimit(error: BaseException) -> str:
 _RLIMITS = {3: "stack", 7: "nofile", 8: "memlock"}
 """Numbers of getrlimit(2) on Linux, as runc prints them."""
 
+_FULL_QUEUE = "resource temporarily unavailable"
+"""The kernel's word for a socket whose queue is full: whoever should take the connections does not."""
+
 _MEANINGS: tuple[tuple[str, Callable[[re.Match[str]], Problem]], ...] = (
     (r"could not select device driver", lambda m: Problem("docker.gpu_toolkit", "", m.string)),
     (r"nvidia-container-cli: (.*)", lambda m: Problem("docker.gpu_start", "", m.group(1))),
@@ -115,8 +117,7 @@ _MEANINGS: tuple[tuple[str, Callable[[re.Match[str]], Problem]], ...] = (
     (r"container name \"?/?([^\" ]+)\"? is already in use", lambda m: Problem("docker.name_taken", "", m.group(1))),
     (r"no such image: (\S+)", lambda m: Problem("docker.image_absent", "", m.group(1))),
     (r"bind source path does not exist: (\S+)", lambda m: Problem("docker.mount_absent", m.group(1))),
-    # A socket whose queue is full: whoever should answer does not.
-    (r"resource temporarily unavailable", lambda m: Problem("docker.silent", address())),
+    (_FULL_QUEUE, lambda m: Problem("docker.silent", address())),
     (r"no space left on device", lambda m: Problem("docker.disk_full", "", m.string)),
     (
         r"(?:manifest|tag|repository|name).{0,80}(?:unknown|not found|does not exist)|pull access denied|unauthorized"
@@ -130,6 +131,11 @@ _MEANINGS: tuple[tuple[str, Callable[[re.Match[str]], Problem]], ...] = (
     ),
 )
 """Messages of Docker Engine 20.10 to 29 and of runc, the special before the general."""
+
+
+def _nobody_answers(error: Exception) -> bool:
+    """Whether an error of the SDK, which calls it a broken connection, means an engine that is silent."""
+    return re.search(f"timed out|{_FULL_QUEUE}", str(error), re.IGNORECASE) is not None
 
 
 def _knock(path: Path) -> None:

@@ -21,11 +21,11 @@ from trainer.spec.problem import EnvironmentRefused
 
 
 @contextmanager
-def listening(path: Path) -> Iterator[None]:
-    """A socket that accepts connections and never says a word."""
+def listening(path: Path, queue: int = 8) -> Iterator[None]:
+    """A socket that takes ``queue`` + 1 connections and never says a word."""
     with socket.socket(socket.AF_UNIX) as server:
         server.bind(str(path))
-        server.listen(8)
+        server.listen(queue)
         yield
 
 
@@ -80,6 +80,15 @@ def test_an_engine_that_never_answers(tmp_path: Path, monkeypatch: pytest.Monkey
             "docker.gpu": "pass"
         }
         assert time.monotonic() - begin < 3 * 5 + 2
+
+
+def test_an_engine_whose_queue_is_full(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Callers before us that gave up stay in the queue: there is room for the knock, and none for the question."""
+    engine = f"unix://{tmp_path}/docker.sock"
+    monkeypatch.setenv("DOCKER_HOST", engine)
+    with listening(tmp_path / "docker.sock", queue=0), pytest.raises(EnvironmentRefused) as refusal:
+        connect()
+    assert code_of(refusal) == "docker.silent"
 
 
 @pytest.mark.parametrize("engine", ["tcp://10.1.2.3:2376", "ssh://ada@node7", "npipe:////./pipe/docker"])
