@@ -16,26 +16,18 @@ from bert_tui.plan import Plan, make_plan
 from bert_tui.wizard import choices, defaults, edit, review, saving
 from bert_tui.wizard.answers import PAGES, Page, answers_file
 from bert_tui.wizard.choices import Choice, SizeChoice, TensorChoice
+from bert_tui.wizard.fields import HEADINGS, KNOBS, PATHS
 from bert_tui.wizard.session import Session
+from bert_tui.wizard.topics import explained_topic
 from trainer.spec.preset import get, replace
 from trainer.spec.problem import PresetError, SpecError
 from trainer.spec.run_directory import RunDirectory
 from trainer.spec.sizing import GIB
 
-HEADINGS: dict[Page, str] = {
-    "environment": "Is this machine fit?",
-    "data": "Which text, and where do the results go?",
-    "model": "How large is the model?",
-    "tensor": "How is the model split?",
-    "review": "This is what will happen",
-}
-
 
 def ask_by_lines(lines: TextIO, out: TextIO) -> int:
     """Asks everything, starts the run and follows it; the exit status of the program. Answers are kept as they are
     given, so that the next sitting, of either kind, goes on from them."""
-    from bert_tui.screens.help import explained_topic
-
     dialogue = Dialogue(lines, out, explained_topic)
     session = Session(answers_file())
     try:
@@ -188,7 +180,6 @@ class PlainWizard:
     # What to train -------------------------------------------------------------------------------------------------
 
     def _ask_data(self) -> None:
-        from bert_tui.screens.data import FIELDS
 
         session = self._session
         sources = [
@@ -197,7 +188,7 @@ class PlainWizard:
         ]
         source = self._dialogue.choose("Text", sources, session.preset.data.source, "data.source")
         session.take(defaults.with_source(session.answers, "sample" if source == "sample" else "files"))
-        for name, shown in FIELDS.items():
+        for name, shown in PATHS.items():
             if source == "files" or not name.startswith("data."):
                 self._ask_path(name, f"{shown.label} ({shown.hint})")
 
@@ -215,8 +206,6 @@ class PlainWizard:
         session.change(replace(session.preset, **{name.replace(".", "__"): typed_data_path(text) if several else text}))
 
     def _ask_model(self) -> None:
-        from bert_tui.screens.model import KNOBS
-
         session, machine = self._session, self._session.known_machine
         sizes = [_size_choice(size) for size in choices.sizes(session.answers, machine)]
         size = self._dialogue.choose("Size", sizes, session.answers.size, "sizes")

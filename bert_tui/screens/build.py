@@ -16,12 +16,12 @@ from textual.widgets import Input, Static
 from bert_tui.advice.words import describe
 from bert_tui.data.build_folder import BuildFolder
 from bert_tui.data.order import BuildOrder
-from bert_tui.screens.build_words import SHORT
 from bert_tui.screens.page import Obstacle, WizardPage
 from bert_tui.widgets.choice_row import ChoiceRow, Option
 from bert_tui.widgets.field import Field, LineInput
 from bert_tui.widgets.path_field import PathField
 from bert_tui.wizard.build_form import BuildForm, TextSeen, look_at_text, order_of, proposed_output, taken_names
+from bert_tui.wizard.build_topics import SHORT
 from bert_tui.wizard.built import Built
 from bert_tui.wizard.choices import sentence
 from bert_tui.wizard.look import Look, look_at_field

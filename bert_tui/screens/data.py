@@ -19,35 +19,18 @@ from bert_tui.checks.data import typed_data_path
 from bert_tui.data.build_job import BuildView
 from bert_tui.paths import expand_path
 from bert_tui.plan import VARIABLES
-from bert_tui.screens.data_words import SHORT
 from bert_tui.screens.page import Obstacle, WizardPage
 from bert_tui.screens.watch import Broke, in_background
 from bert_tui.widgets.choice_list import ChoiceList, Line
 from bert_tui.widgets.path_field import PathField
 from bert_tui.wizard import defaults
-from bert_tui.wizard.browsing import Wanted
 from bert_tui.wizard.build_in_words import in_brief
 from bert_tui.wizard.built import Built, offered_build
+from bert_tui.wizard.data_topics import SHORT
+from bert_tui.wizard.fields import HEADINGS, PATHS
 from bert_tui.wizard.look import Look, first_prefix, look_at_field
 from trainer.spec.preset import get, replace, setting_of
 
-
-@dataclass(frozen=True)
-class _Shown:
-    """How one of the four paths is asked for."""
-
-    label: str
-    wanted: Wanted
-    hint: str
-
-
-FIELDS = {
-    "data.data_path": _Shown("Dataset", "dataset", "DATA_PATH: the path without .bin and .idx"),
-    "data.vocab_file": _Shown("Vocabulary", "vocabulary", "VOCAB_FILE: WordPiece, one piece a line"),
-    "checkpoint.path": _Shown("Checkpoints", "folder", "CHECKPOINT_PATH: gets a folder for each training"),
-    "logs.tensorboard_path": _Shown("TensorBoard", "folder", "TENSORBOARD_LOGS_PATH: gets the curves"),
-}
-"""The four paths of Megatron-LM's examples/bert, in the order of the page."""
 BUILD_DETAIL = "plain text or JSON lines, compressed or not"
 BUILD_SECONDS = 2.0
 """Between two looks at a build that is under way."""
@@ -59,7 +42,7 @@ class DataPage(WizardPage):
     """Sample text, a dataset, or one to be built; the four paths, each looked at while it is typed."""
 
     page = "data"
-    heading = "Which text, and where do the results go?"
+    heading = HEADINGS["data"]
 
     BINDINGS = [("f6", "sample", "Show sample"), ("f7", "build", "Build")]
 
@@ -111,7 +94,7 @@ class DataPage(WizardPage):
     def compose_body(self) -> ComposeResult:
         """Source, paths, and what all that is."""
         yield ChoiceList(field="data.source", id="source")
-        for name, shown in FIELDS.items():
+        for name, shown in PATHS.items():
             yield PathField(
                 name,
                 shown.label,
@@ -167,7 +150,7 @@ class DataPage(WizardPage):
         return self.query_one("#source", ChoiceList)
 
     def _asked(self) -> list[str]:
-        return [name for name in FIELDS if self._source.value == "files" or not name.startswith("data.")]
+        return [name for name in PATHS if self._source.value == "files" or not name.startswith("data.")]
 
     def _field(self, name: str) -> PathField:
         return self.query_one(f"#field-{name.replace('.', '-')}", PathField)
@@ -178,11 +161,11 @@ class DataPage(WizardPage):
 
     def _hint(self, name: str) -> str:
         filled = VARIABLES[name] in self.session.answers.prefilled
-        return f"from your {VARIABLES[name]}" if filled else FIELDS[name].hint
+        return f"from your {VARIABLES[name]}" if filled else PATHS[name].hint
 
     def _show_fields(self) -> None:
         asked = self._asked()
-        for name in FIELDS:
+        for name in PATHS:
             self._field(name).display = name in asked
         self._explain()
         self.refresh_bindings()
@@ -191,14 +174,14 @@ class DataPage(WizardPage):
     def _explain(self) -> None:
         """What has the cursor, in words."""
         field = getattr(self.focused, "field", "")
-        self.query_one("#words", Static).update(SHORT[field if field in FIELDS else self._source.value or "sample"])
+        self.query_one("#words", Static).update(SHORT[field if field in PATHS else self._source.value or "sample"])
 
     @on(ChoiceList.Taken, "#source")
     def _source_taken(self, event: ChoiceList.Taken) -> None:
         if event.value != "build" and event.value != self.session.preset.data.source:
             source: Literal["sample", "files"] = "sample" if event.value == "sample" else "files"
             self.session.take(defaults.with_source(self.session.answers, source))
-            for name in FIELDS:
+            for name in PATHS:
                 if not self._field(name).value:
                     self._field(name).input.value = self._value(name)
         self._show_fields()
@@ -211,7 +194,7 @@ class DataPage(WizardPage):
     @on(Input.Changed)
     def _typed(self, event: Input.Changed) -> None:
         name = getattr(event.input, "field", "")
-        if name not in FIELDS or event.value == self._value(name):
+        if name not in PATHS or event.value == self._value(name):
             return
         value = event.value.strip()
         if not value.isprintable():  # no preset may hold it; the field says so

@@ -16,6 +16,7 @@ from bert_tui.widgets.check_list import CheckList
 from bert_tui.widgets.choice_list import ChoiceList, Line
 from bert_tui.widgets.field import LineInput
 from bert_tui.wizard import choices, defaults
+from bert_tui.wizard.fields import HEADINGS
 from trainer.spec.preset import replace
 
 
@@ -29,7 +30,7 @@ class EnvironmentPage(WizardPage):
     """The checklist, filled in as it is answered; below it launcher, GPUs and image."""
 
     page = "environment"
-    heading = "Is this machine fit?"
+    heading = HEADINGS["environment"]
     lead = "Looking…"
 
     BINDINGS = [("f5,r", "look_again", "Check again")]

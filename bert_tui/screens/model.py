@@ -18,17 +18,11 @@ from bert_tui.screens.page import Obstacle, WizardPage
 from bert_tui.widgets.choice_list import ChoiceList, Line
 from bert_tui.widgets.field import LineInput
 from bert_tui.wizard import choices, defaults, edit
+from bert_tui.wizard.fields import HEADINGS, KNOBS
 from bert_tui.wizard.review import count
 from trainer.spec.preset import setting_of
 from trainer.spec.sizing import GIB
 
-KNOBS = {
-    "train.steps": "Steps",
-    "train.global_batch": "Rows a step",
-    "train.learning_rate": "Learning rate",
-    "model.sequence_length": "Tokens a row",
-}
-"""What can be changed here; everything else is in the preset that the last page saves."""
 COLUMNS = "   Size       Layers  Width  Heads   Parameters  Memory each"
 
 
@@ -36,7 +30,7 @@ class ModelPage(WizardPage):
     """The sizes side by side; a compact row of what people change first."""
 
     page = "model"
-    heading = "How large is the model?"
+    heading = HEADINGS["model"]
     DEFAULT_CSS = """
     ModelPage {
         #columns { color: $muted; }

@@ -20,6 +20,7 @@ from bert_tui.plan import Plan, make_plan
 from bert_tui.screens.page import Obstacle, WizardPage
 from bert_tui.screens.save_preset import Saved, SavePreset
 from bert_tui.wizard import choices, review
+from bert_tui.wizard.fields import HEADINGS
 from trainer.spec.problem import PresetError
 from trainer.spec.run_directory import write_whole
 
@@ -62,7 +63,7 @@ class ReviewPage(WizardPage):
     """The plan in words, the command, and the last Enter."""
 
     page = field = "review"
-    heading = "This is what will happen"
+    heading = HEADINGS["review"]
     lead = ""
     next_label = "Start training"
 

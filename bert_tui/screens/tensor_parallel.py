@@ -14,6 +14,7 @@ from bert_tui.screens.page import Obstacle, WizardPage
 from bert_tui.widgets.choice_list import ChoiceList, Line
 from bert_tui.widgets.memory_bar import memory_bar
 from bert_tui.wizard import choices, defaults
+from bert_tui.wizard.fields import HEADINGS
 from bert_tui.wizard.review import memory_parts
 from trainer.spec.sizing import GIB
 
@@ -28,7 +29,7 @@ class TensorParallelPage(WizardPage):
     """Every size from one to the number of devices; impossible ones with the reason."""
 
     page = "tensor"
-    heading = "How is the model split?"
+    heading = HEADINGS["tensor"]
 
     DEFAULT_CSS = """
     TensorParallelPage { #columns { color: $muted; } #note { color: $muted; margin-top: 1; height: auto; } }

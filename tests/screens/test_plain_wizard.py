@@ -11,9 +11,9 @@ from bert_tui.exit_status import ExitStatus
 from bert_tui.machine import Machine
 from bert_tui.plain.dialogue import Dialogue, Left, Refused
 from bert_tui.plain.wizard import PlainWizard, ask_by_lines
-from bert_tui.screens.help import explained_topic
 from bert_tui.wizard.answers import answers_file
 from bert_tui.wizard.session import Session
+from bert_tui.wizard.topics import explained_topic
 from tests.screens.ground import LAPTOP, LAPTOP_CHECKS, SERVER, SERVER_CHECKS, app_on, reach, settled
 
 SIZE = (80, 24)
