@@ -155,7 +155,8 @@ class Choice:
     """The faster ones that were tried, and why each of them was not taken."""
 
     def __str__(self) -> str:
-        return "; ".join([self.kernel.name, *(f"not {name}: {reason}" for name, reason in self.refused.items())])
+        lacking = ", ".join(f"{name} ({reason})" for name, reason in self.refused.items())
+        return self.kernel.name + (f"; faster ways that this device or this torch lacks: {lacking}" if lacking else "")
 
 
 PREFERRED: tuple[Packed, ...] = (Flash(), Efficient())
