@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import statistics
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -177,23 +178,37 @@ def test_other_data_is_refused(folder: Path) -> None:
     assert _problem(write_attempt(folder, 2, other), other).code == "checkpoint.other_data"
 
 
-@pytest.mark.parametrize("harm", ["a bit", "an end", "no metadata", "progress"])
-def test_a_damaged_checkpoint_is_refused_by_name(folder: Path, harm: str) -> None:
+def _flip_a_bit(checkpoint: Path) -> None:
+    """In the tensors; torch reads them without a word."""
+    tensors = checkpoint / "__0_0.distcp"
+    content = bytearray(tensors.read_bytes())
+    content[len(content) // 2] ^= 1
+    tensors.write_bytes(content)
+
+
+def _cut_the_end(checkpoint: Path) -> None:
+    tensors = checkpoint / "__0_0.distcp"
+    os.truncate(tensors, tensors.stat().st_size - 1)
+
+
+HARMS: dict[str, Callable[[Path], object]] = {
+    "a bit": _flip_a_bit,
+    "an end": _cut_the_end,
+    "no metadata": lambda checkpoint: (checkpoint / ".metadata").unlink(),
+    "progress": lambda checkpoint: (checkpoint / "progress.json").write_bytes(b"torn"),
+}
+
+
+def test_a_damaged_checkpoint_is_refused_by_name(folder: Path) -> None:
     preset = small_preset(folder, train__steps=4, train__decay=4, checkpoint__every=2)
     attempt = _trained(folder, 1, preset)
     older, newest = complete_checkpoints(attempt.run.checkpoints)
-    tensors = newest.path / "__0_0.distcp"
-    if harm == "a bit":  # torch reads it without a word
-        content = bytearray(tensors.read_bytes())
-        content[len(content) // 2] ^= 1
-        tensors.write_bytes(content)
-    elif harm == "an end":
-        os.truncate(tensors, tensors.stat().st_size - 1)
-    elif harm == "no metadata":
-        (newest.path / ".metadata").unlink()
-    else:
-        (newest.path / "progress.json").write_bytes(b"torn")
+    shutil.copytree(newest.path, folder / "whole")
     preset = replace(preset, train__steps=6)
-    problem = _problem(write_attempt(folder, 2, preset), preset)
-    assert (problem.code, problem.where) == ("checkpoint.damaged", str(newest.path))
-    assert problem.params["older"] == older.step == 2
+    for number, (harm, do) in enumerate(HARMS.items(), start=2):
+        do(newest.path)
+        problem = _problem(write_attempt(folder, number, preset), preset)
+        assert (problem.code, problem.where) == ("checkpoint.damaged", str(newest.path)), harm
+        assert problem.params["older"] == older.step == 2, harm
+        shutil.rmtree(newest.path)
+        shutil.copytree(folder / "whole", newest.path)
