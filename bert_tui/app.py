@@ -13,8 +13,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from textual import on
 from textual.app import App
 from textual.binding import Binding
+from textual.driver import Driver
 from textual.message import Message
 from textual.screen import Screen
 
@@ -28,6 +30,7 @@ from bert_tui.invocation import program
 from bert_tui.machine import Machine, read_machine
 from bert_tui.plan import Plan
 from bert_tui.screens.welcome import FoundRuns, OfferedRun, WelcomePage
+from bert_tui.terminal import TerminalDriver, TerminalGone
 from bert_tui.wizard.answers import Page, answers_file
 from bert_tui.wizard.session import Session
 from trainer.spec.run_directory import RunDirectory
@@ -37,8 +40,6 @@ if TYPE_CHECKING:
     from bert_tui.screens.page import WizardPage
 
 SIGNALS = (signal.SIGHUP, signal.SIGTERM, signal.SIGINT)
-TERMINAL_SECONDS = 5.0
-"""Between two looks at whether there still is a terminal."""
 STATE_SECONDS = 0.8
 """How long leaving may wait to learn what became of the run."""
 
@@ -117,6 +118,10 @@ class BertTui(FrameDifference, App[int]):
         self._watched: RunDirectory | None = None
         self.add_mode("wizard", Screen)  # an empty ground: the lowest screen of a mode cannot be switched
 
+    def get_driver_class(self) -> type[Driver]:
+        """A driver that no terminal can hold up."""
+        return TerminalDriver
+
     def get_theme_variable_defaults(self) -> dict[str, str]:
         """The theme's own names, where a theme that is not ours lacks them."""
         return theme.ANSI_VARIABLES
@@ -130,7 +135,6 @@ class BertTui(FrameDifference, App[int]):
         if not self.is_headless:
             for number in SIGNALS:
                 asyncio.get_running_loop().add_signal_handler(number, self._end_by_signal, number)
-            self.set_interval(TERMINAL_SECONDS, self._end_without_terminal)
         if isinstance(self._first, RunDirectory):
             self.watch_run(self._first)
         else:
@@ -276,11 +280,11 @@ class BertTui(FrameDifference, App[int]):
     def _end_by_signal(self, number: signal.Signals) -> None:
         self.exit(128 + number)
 
+    @on(TerminalGone)
     def _end_without_terminal(self) -> None:
         """The kernel tells only the session's leader that the terminal has gone; where that stays (runuser, a shell
-        that ignores SIGHUP), we have to see it for ourselves."""
-        if not os.isatty(0):
-            self._end_by_signal(signal.SIGHUP)
+        that ignores SIGHUP), nobody sends us a signal."""
+        self._end_by_signal(signal.SIGHUP)
 
     def _fatal_error(self) -> None:
         """A mistake of ours. The terminal is restored first; ``run_app`` raises it again, to be told in one line."""

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bert_tui import __version__, diagnostics
+from bert_tui.arguments import number_argument, path_argument
 from bert_tui.checks.check import answer_lines
 from bert_tui.cli_data import add_data_verbs
 from bert_tui.exit_status import ExitStatus
@@ -182,14 +183,14 @@ def export(options: argparse.Namespace) -> int:
     """``export RUN``: a checkpoint as a folder for Hugging Face's transformers."""
     from bert_tui.plain.conversion import export as export_lines
 
-    return export_lines(_find(options), options.output.expanduser(), options.step)
+    return export_lines(_find(options), options.output, options.step)
 
 
 def import_(options: argparse.Namespace) -> int:
     """``import HF_DIR``: a Hugging Face folder as weights to begin a run with."""
     from bert_tui.plain.conversion import import_ as import_lines
 
-    return import_lines(options.folder.expanduser(), options.output.expanduser())
+    return import_lines(options.folder, options.output)
 
 
 def _watch(run: RunDirectory, options: argparse.Namespace) -> int:
@@ -291,9 +292,11 @@ def _parser() -> argparse.ArgumentParser:
     exporting = verb(
         export, "write a checkpoint as a folder for Hugging Face's transformers", _takes_run, _takes_output
     )
-    exporting.add_argument("--step", type=int, metavar="N", help="the checkpoint of this step (default: the last)")
+    exporting.add_argument(
+        "--step", type=number_argument, metavar="N", help="the checkpoint of this step (default: the last)"
+    )
     importing = verb(import_, "make a Hugging Face folder into weights for train.init_from", _takes_output)
-    importing.add_argument("folder", type=Path, metavar="HF_DIR", help="what save_pretrained of a BERT wrote")
+    importing.add_argument("folder", type=path_argument, metavar="HF_DIR", help="what save_pretrained of a BERT wrote")
     return parser
 
 
@@ -321,13 +324,22 @@ def _takes_run(parser: argparse.ArgumentParser) -> None:
 
 def _takes_root(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--root", action="append", default=[], type=Path, metavar="DIR", help="also look for runs in this folder"
+        "--root",
+        action="append",
+        default=[],
+        type=path_argument,
+        metavar="DIR",
+        help="also look for runs in this folder",
     )
 
 
 def _takes_output(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--output", type=Path, required=True, metavar="DIR", help="the folder to make; one that is there must be empty"
+        "--output",
+        type=path_argument,
+        required=True,
+        metavar="DIR",
+        help="the folder to make; one that is there must be empty",
     )
 
 

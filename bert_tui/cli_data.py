@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bert_tui.paths import expand_path
+from bert_tui.arguments import number_argument, path_argument
 
 if TYPE_CHECKING:
     from bert_tui.data.order import BuildOrder
@@ -69,7 +68,9 @@ def _add_what(verbs: Any) -> None:
     text = "say what lies at a path: a dataset, a vocabulary, text, or a folder of these"
     parser = verbs.add_parser("what", help=text, description=text)
     parser.set_defaults(verb=what)
-    parser.add_argument("path", type=_path, metavar="PATH", help="a file, a folder, or a dataset without .bin and .idx")
+    parser.add_argument(
+        "path", type=path_argument, metavar="PATH", help="a file, a folder, or a dataset without .bin and .idx"
+    )
 
 
 def _add_inspect(verbs: Any) -> None:
@@ -91,18 +92,20 @@ def _add_sample(verbs: Any) -> None:
     parser.set_defaults(verb=sample)
     _takes_dataset(parser)
     _takes_preset(parser)
-    parser.add_argument("--number", type=int, default=3, metavar="N", help="how many samples (default: 3)")
-    parser.add_argument("--seed", type=int, metavar="S", help="instead of data.seed: other samples, other masks")
+    parser.add_argument("--number", type=number_argument, default=3, metavar="N", help="how many samples (default: 3)")
+    parser.add_argument(
+        "--seed", type=number_argument, metavar="S", help="instead of data.seed: other samples, other masks"
+    )
 
 
 def _add_vocabulary(verbs: Any) -> None:
     text = "say what a vocabulary file holds and everything that is wrong with it, and repair it"
     parser = verbs.add_parser("vocabulary", help=text, description=text)
     parser.set_defaults(verb=vocabulary)
-    parser.add_argument("file", type=_path, metavar="FILE", help="the vocabulary, one piece a line")
+    parser.add_argument("file", type=path_argument, metavar="FILE", help="the vocabulary, one piece a line")
     _takes_json(parser)
     target = parser.add_mutually_exclusive_group()
-    target.add_argument("--fix", type=_path, metavar="NEW", help="write a repaired copy to this path")
+    target.add_argument("--fix", type=path_argument, metavar="NEW", help="write a repaired copy to this path")
     target.add_argument("--in-place", action="store_true", help="repair the file itself")
     parser.add_argument(
         "--renumber", action="store_true", help="repair also what gives pieces other ids; datasets must be built anew"
@@ -114,12 +117,14 @@ def _add_resplit(verbs: Any) -> None:
     parser = verbs.add_parser("resplit", help=text, description=text)
     parser.set_defaults(verb=resplit)
     _takes_dataset(parser)
-    parser.add_argument("--output", type=_path, required=True, metavar="PREFIX2", help="the new dataset")
+    parser.add_argument("--output", type=path_argument, required=True, metavar="PREFIX2", help="the new dataset")
 
 
 def _takes_dataset(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("prefix", type=_path, metavar="PREFIX", help="the dataset's path without .bin and .idx")
-    parser.add_argument("--vocab", type=_path, required=True, metavar="FILE", help="the vocabulary it was made with")
+    parser.add_argument("prefix", type=path_argument, metavar="PREFIX", help="the dataset's path without .bin and .idx")
+    parser.add_argument(
+        "--vocab", type=path_argument, required=True, metavar="FILE", help="the vocabulary it was made with"
+    )
 
 
 def _takes_preset(parser: argparse.ArgumentParser) -> None:
@@ -189,12 +194,15 @@ def _add_build(verbs: Any) -> None:
         "--input", nargs="+", action="extend", required=True, metavar="PATH", help="files, folders or quoted patterns"
     )
     parser.add_argument(
-        "--output", type=_path, required=True, metavar="PREFIX", help="where to put it, without .bin and .idx"
+        "--output", type=path_argument, required=True, metavar="PREFIX", help="where to put it, without .bin and .idx"
     )
     vocabulary = parser.add_mutually_exclusive_group(required=True)
-    vocabulary.add_argument("--vocab", type=_path, metavar="FILE", help="the vocabulary, one piece a line")
+    vocabulary.add_argument("--vocab", type=path_argument, metavar="FILE", help="the vocabulary, one piece a line")
     vocabulary.add_argument(
-        "--train-vocab", type=int, metavar="SIZE", help="learn one of this size from the text: PREFIX-vocab.txt"
+        "--train-vocab",
+        type=number_argument,
+        metavar="SIZE",
+        help="learn one of this size from the text: PREFIX-vocab.txt",
     )
     case = parser.add_mutually_exclusive_group()
     case.add_argument("--lower", action="store_true", help="lower-case the text, take off accents (the default)")
@@ -227,7 +235,7 @@ def _add_build(verbs: Any) -> None:
     parser.add_argument(
         "--language", default="en", metavar="CODE", help="whose abbreviations end no sentence (default: en)"
     )
-    parser.add_argument("--workers", type=int, metavar="N", help="processes (default: one a core)")
+    parser.add_argument("--workers", type=number_argument, metavar="N", help="processes (default: one a core)")
     parser.add_argument("--detach", action="store_true", help="start it and give the prompt back")
     _takes_json(parser)
 
@@ -247,15 +255,11 @@ def _add_builds(verbs: Any) -> None:
 
 
 def _takes_build(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("build", type=expand_path, metavar="PREFIX", help="its --output, or the folder it works in")
+    parser.add_argument("build", type=path_argument, metavar="PREFIX", help="its --output, or the folder it works in")
 
 
 def _takes_json(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print JSON")
-
-
-def _path(text: str) -> Path:
-    return Path(expand_path(text))
 
 
 def _rate(text: str) -> float:

@@ -4,6 +4,8 @@ Textual sends a refreshed widget whole. Over a slow line that is ten times more 
 stands between its compositor and the terminal: it keeps what the terminal shows, cell by cell, and sends the
 difference. It overrides ``App._display``, which is private: Textual is pinned, and ``tests/test_frame_diff.py``
 compares the resulting screens with stock Textual's. ``BERT_TUI_FRAME_DIFF=0`` turns it off.
+
+Frames that a terminal is too slow for are left out; it gets the newest once it has taken the others.
 """
 
 from __future__ import annotations
@@ -23,6 +25,8 @@ from textual.app import App
 from textual.driver import Driver
 from textual.screen import Screen
 from textual.strip import Strip
+
+from bert_tui.terminal import TerminalCaughtUp, TerminalDriver
 
 if TYPE_CHECKING:
     Base = App[int]
@@ -183,8 +187,13 @@ class FrameDifference(Base):
     """Mixin for an App, named before it: ``class MyApp(FrameDifference, App)``."""
 
     _shown_frame: ShownFrame | None = None
+    _left_out = False
+    """Whether the terminal lacks frames because it was behind."""
 
     def _display(self, screen: Screen[object], renderable: RenderableType | None) -> None:
+        if isinstance(self._driver, TerminalDriver) and self._driver.behind:
+            self._left_out = True
+            return
         if os.environ.get("BERT_TUI_FRAME_DIFF", "1") != "0" and not self.is_inline:
             frame = self._shown_frame = self._shown_frame or ShownFrame()
             if isinstance(renderable, LayoutUpdate | ChopsUpdate):
@@ -206,6 +215,13 @@ class FrameDifference(Base):
     def _suspend_signal(self) -> None:
         self.forget_frame()
         super()._suspend_signal()
+
+    @on(TerminalCaughtUp)
+    def _catch_up(self) -> None:
+        """Of the frames that were left out only the last is of interest."""
+        if self._left_out:
+            self._left_out = False
+            self.screen.refresh()
 
     @on(Driver.SignalResume)
     def _repaint_after_stop(self) -> None:

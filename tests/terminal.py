@@ -134,6 +134,15 @@ class Terminal:
         self.read(0.2)
         return self.process.wait(max(0.1, end - time.monotonic()))
 
+    def resize(self, columns: int, rows: int) -> None:
+        """The window gets another size."""
+        fcntl.ioctl(self._master, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+        self._screen.resize(rows, columns)
+
+    def send(self, data: bytes) -> None:
+        """Types bytes without looking at what comes back: a terminal that reads nothing."""
+        os.write(self._master, data)
+
     def hang_up(self) -> None:
         """The line drops: the terminal goes, and the program gets SIGHUP."""
         with contextlib.suppress(ProcessLookupError):

@@ -332,8 +332,16 @@ TEXTS: dict[str, Words] = {
     ),
     # paths
     "path.empty": Words("{where} has no path.", "Type a path."),
-    "path.characters": Words("The path has characters that cannot be printed.", "Type it again, in one line."),
+    "path.characters": Words(
+        "The path has a character that cannot be seen: {value}.",
+        "Type it by hand, in one line; {value} cannot be seen and is not taken.",
+    ),
     "path.variable": Words("{where}: the variable {value} is not set.", "Type the path itself."),
+    "path.user": Words("{where}: there is no user {value} here.", "Begin with / or, at home, with ~/ (not ~NAME)."),
+    "path.too_long": Words(
+        "{where} has {value} bytes, too many for a path.",
+        "Type a shorter one: {path} bytes at most, and {name} for each name in it.",
+    ),
     "path.silent": Words("{where}: the disk does not answer.", "Look for a network disk that is down (df -h)."),
     "path.unusable": Words("{where} cannot be used: {reason}.", "Choose another path."),
     "path.dead_link": Words("{where} is a link that leads nowhere.", "Choose another folder, or: ls -l {where}"),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import re
 import stat
 import tempfile
 from collections.abc import Callable, Sequence
@@ -17,7 +16,7 @@ from bert_tui.checks.check import Check
 from bert_tui.checks.runner import Question, Subject, ask_all
 from bert_tui.deadline import within
 from bert_tui.machine import Machine
-from bert_tui.paths import expand_path
+from bert_tui.paths import typed_path
 from trainer.spec.blend import parse_blend, split_variable
 from trainer.spec.preset import Data, Preset
 from trainer.spec.problem import Problem, RunError, SpecError
@@ -87,23 +86,6 @@ def typed_prefixes(text: str) -> tuple[str, ...]:
         PresetError: numbers and paths do not alternate, or a weight is not above zero.
     """
     return parse_blend(typed_data_path(text)).prefixes or ("",)
-
-
-def typed_path(field: str, text: str) -> Path:
-    """A typed path, absolute.
-
-    Raises:
-        RunError: it is empty, has several lines, or names a variable that is not set.
-    """
-    text = text.strip()
-    if not text:
-        raise RunError(Problem("path.empty", field))
-    if any(not character.isprintable() for character in text):
-        raise RunError(Problem("path.characters", field))
-    expanded = expand_path(text)
-    if unset := re.search(r"\$(\w+|\{\w+\})", expanded):
-        raise RunError(Problem("path.variable", text, unset[0]))
-    return Path(expanded)
 
 
 def vocabulary(subject: Subject) -> Check:

@@ -75,7 +75,7 @@ def _dataset(prefix: Path) -> PathDescription:
 def _absent(path: Path) -> PathDescription:
     """With the names beside it that look alike."""
     try:
-        beside = [entry.name for entry in list_folder(path.parent).entries]
+        beside = [entry.name for entry in list_folder(path.parent).entries if entry.name.isprintable()]
     except OSError:
         return PathDescription("absent", path, "Nothing is there")
     alike = difflib.get_close_matches(path.name, beside, NAMED)
@@ -106,7 +106,8 @@ def keys_in_words(keys: Sequence[str]) -> str:
 
 
 def _named(names: Sequence[str]) -> str:
-    return ", ".join(names[:NAMED]) + (", …" if len(names) > NAMED else "")
+    shown = (name if name.isprintable() else ascii(name) for name in names[:NAMED])
+    return ", ".join(shown) + (", …" if len(names) > NAMED else "")
 
 
 def _file(path: Path) -> PathDescription:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import glob
+import math
 import re
 import stat
+import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,17 +36,18 @@ class InputFile:
     kind: TextKind
 
 
-def find_files(order: BuildOrder) -> list[Path]:
+def find_files(order: BuildOrder, *, until: float = math.inf) -> list[Path]:
     """The files that the inputs of an order mean, each once: the inputs in their order, what is in a folder or fits a
     pattern sorted by name. Hidden files in folders and what this build makes itself are passed over.
 
     Raises:
         DatasetError: names every input where there is nothing.
+        TimeoutError: not all folders were read by the time ``until`` (of ``time.monotonic``).
     """
     found: dict[Path, None] = {}
     missing = []
     for text in order.inputs:
-        files = [path for path in _files_of(text) if not _is_made_by(order, path)]
+        files = [path for path in _files_of(text, until) if not _is_made_by(order, path)]
         found |= dict.fromkeys(files)
         if not files:
             missing.append(Problem("build.nothing_found", text))
@@ -91,23 +94,25 @@ def _kind(head: bytes, order: BuildOrder) -> TextKind:
     return "text" if order.markup == "keep" else "file"
 
 
-def _files_of(text: str) -> Iterable[Path]:
+def _files_of(text: str, until: float) -> Iterable[Path]:
     path = Path(text)
     if path.is_dir():
-        return _inside(path)
+        return _inside(path, until)
     if path.exists():
         return [path]
     matches = map(Path, glob.glob(text, recursive=True))  # noqa: PTH207 (a whole path with the pattern in it)
     return sorted(path for path in matches if not path.is_dir())
 
 
-def _inside(folder: Path) -> Iterator[Path]:
+def _inside(folder: Path, until: float) -> Iterator[Path]:
     """Every file in a folder and in those below, by name."""
+    if time.monotonic() > until:
+        raise TimeoutError(str(folder))
     for entry in sorted(folder.iterdir()):
         if entry.name.startswith("."):
             continue
         if entry.is_dir():
-            yield from _inside(entry)
+            yield from _inside(entry, until)
         else:
             yield entry
 

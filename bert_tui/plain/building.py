@@ -100,9 +100,8 @@ def list_builds(*, as_json: bool) -> int:
     return ExitStatus.FINISHED
 
 
-def folder_named(text: str) -> BuildFolder:
+def folder_named(path: Path) -> BuildFolder:
     """The build that an operator means: by the prefix of its dataset, or by its folder."""
-    path = Path(text)
     return BuildFolder(path if path.suffix == ".build" else Path(f"{path}.build"))
 
 

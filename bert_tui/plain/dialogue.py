@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TextIO
 
 from bert_tui.wizard.choices import Choice
+from trainer.spec.typed_number import whole_number
 
 WIDTH = 78
 HELP, BACK, LEAVE = "?", "<", "q"
@@ -70,9 +71,9 @@ class Dialogue:
         default = number_of.get(usual)
         hint = f"Number [{default}]" if default else "Number"
         for answer in self._answers(f"{hint}: ", topic):
-            wanted = answer or str(default or "")
-            if wanted.isdecimal() and 1 <= int(wanted) <= len(possible):
-                return possible[int(wanted) - 1]
+            typed = whole_number(answer) if answer else default
+            if typed is not None and 1 <= typed <= len(possible):
+                return possible[typed - 1]
             self._cannot(
                 answer, f"Type a number from 1 to {len(possible)}." if possible else "None can be chosen here."
             )

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from bert_tui.deadline import within
+from bert_tui.paths import expand_path
 from bert_tui.places import state_folder
 from trainer.spec.problem import EnvironmentRefused, Problem, RunError
 from trainer.spec.run_directory import RUN_ID, RunDirectory
@@ -48,7 +49,7 @@ def find_run(text: str, roots: Iterable[Path] = ()) -> RunDirectory:
     Raises:
         RunError: there is none, or several.
     """
-    if "/" in text and _is_run(path := Path(text).expanduser().absolute()):
+    if "/" in text and _is_run(path := Path(expand_path(text))):
         return RunDirectory(path)
     runs = find_runs(roots)
     if text == LATEST and runs:
@@ -79,7 +80,7 @@ def labelled_runs() -> list[Path]:
 
 
 def _inside(root: Path) -> list[Path]:
-    root = root.expanduser().absolute()
+    root = Path(expand_path(str(root)))
     return [root, *root.iterdir()] if root.is_dir() else []
 
 

@@ -2,15 +2,33 @@
 
 from __future__ import annotations
 
+import re
+
+from textual import events
 from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical
 from textual.content import Content
 from textual.suggester import Suggester
 from textual.widgets import Input, Label, Static
 
+LONGEST = 5000
+"""Characters that a line takes; no path has as many."""
+
+
+def pasted_line(text: str) -> str:
+    """What a line takes of pasted text: its first line with anything in it, without escape codes."""
+    lines = (_ESCAPE.sub("", line).strip() for line in text.splitlines())
+    line = next(filter(None, lines), "")
+    return "".join(" " if character == "\t" else character for character in line if character not in _CONTROLS)
+
+
+_ESCAPE = re.compile(r"\x1b(\[[0-?]*[ -/]*[@-~]|[@-_]?)")
+"""Colours, movements and marks of terminals (ECMA-48), as copied from a screen or a log."""
+_CONTROLS = frozenset(map(chr, (*range(9), *range(10, 32), *range(127, 160))))
+
 
 class LineInput(Input):
-    """An input that costs nothing while nobody types: its cursor does not blink."""
+    """An input that costs nothing while nobody types: its cursor does not blink. Pasted text becomes one line."""
 
     DEFAULT_CSS = """
     LineInput {
@@ -31,9 +49,14 @@ class LineInput(Input):
         suggester: Suggester | None = None,
         id: str | None = None,
     ) -> None:
-        super().__init__(value, placeholder=placeholder, suggester=suggester, id=id)
+        super().__init__(value, placeholder=placeholder, suggester=suggester, id=id, max_length=LONGEST)
         self.cursor_blink = False
         self.field = field
+
+    def _on_paste(self, event: events.Paste) -> None:
+        event.stop()
+        event.prevent_default()
+        self.replace(pasted_line(event.text)[: LONGEST - len(self.value)], *self.selection)
 
 
 class Field(Vertical):

@@ -10,6 +10,9 @@ from textual.suggester import Suggester
 from bert_tui.wizard.completion import complete_path
 
 SECONDS = 0.3
+MOST_AT_ONCE = 4
+"""Folders that may be looked into at once. Where a dead disk holds these up, nothing is offered."""
+_free = threading.Semaphore(MOST_AT_ONCE)
 
 
 class PathSuggester(Suggester):
@@ -21,6 +24,8 @@ class PathSuggester(Suggester):
 
     async def get_suggestion(self, value: str) -> str | None:
         """The completed path."""
+        if not _free.acquire(blocking=False):
+            return None
         loop = asyncio.get_running_loop()
         found: asyncio.Future[str | None] = loop.create_future()
 
@@ -29,7 +34,10 @@ class PathSuggester(Suggester):
                 found.set_result(path)
 
         def look() -> None:
-            path = complete_path(value, dataset=self._dataset)
+            try:
+                path = complete_path(value, dataset=self._dataset)
+            finally:
+                _free.release()
             if not loop.is_closed():
                 loop.call_soon_threadsafe(tell, path)
 

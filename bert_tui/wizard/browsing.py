@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
@@ -70,11 +71,17 @@ def is_folder(value: str) -> bool:
 
 
 def first_folder(text: str) -> Path:
-    """Where to begin: the folder that was typed, or the nearest above it; the home folder where nothing was."""
-    if not text.strip():
-        return Path.home()
-    path = Path(expand_path(text))
-    return next(folder for folder in (path, *path.parents) if folder.is_dir())
+    """Where to begin: the folder that was typed, or the nearest above it that may be looked into; the home folder where
+    nothing was typed."""
+    path = Path(expand_path(text or "~"))
+    return next((folder for folder in (path, *path.parents) if _may_be_read(folder)), Path("/"))
+
+
+def _may_be_read(folder: Path) -> bool:
+    try:
+        return folder.is_dir() and os.access(folder, os.R_OK | os.X_OK)
+    except OSError:  # a name too long, a folder above that may not be entered
+        return False
 
 
 def typed(folder: Path, name: str, wanted: Wanted, before: str) -> str:

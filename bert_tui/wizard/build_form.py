@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 import shlex
+import time
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -14,15 +16,18 @@ from bert_tui.data.order import LARGEST_VOCABULARY, SMALLEST_VOCABULARY, BadText
 from bert_tui.deadline import within
 from bert_tui.machine import usable_cores
 from bert_tui.metrics.sentences import size
-from bert_tui.paths import expand_path
+from bert_tui.paths import LONGEST_SHOWN, expand_path, typed_path
 from bert_tui.wizard.choices import sentence
-from trainer.spec.problem import DatasetError, Problem, SpecError
+from trainer.spec.problem import DatasetError, Problem, RunError, SpecError
+from trainer.spec.typed_number import whole_number
 
 if TYPE_CHECKING:
     from bert_tui.data.inputs import InputFile
 
 LOOK_SECONDS = 5.0
 """How long a disk may take to show what text there is."""
+COUNT_SECONDS = 3.0
+"""How long files are counted."""
 MOST_LOOKED_AT = 20
 """Files whose content is looked at; the build looks at all."""
 PREVIEW = 300
@@ -70,14 +75,14 @@ def order_of(form: BuildForm) -> BuildOrder:
     Raises:
         DatasetError: names every field that is wrong by its name in :class:`BuildForm`.
     """
-    if form.vocabulary == "train" and not form.pieces.strip().isdecimal():
-        raise DatasetError(Problem("build.vocabulary_size", "pieces", form.pieces, _sizes()))
+    if problems := list(_as_typed(form)):
+        raise DatasetError(*problems)
     order = BuildOrder(
         inputs=tuple(expand_path(text) for text in inputs_of(form.text)),
         output=Path(expand_path(form.output)) if form.output.strip() else Path(),
         workers=usable_cores(),
         vocab_file=Path(expand_path(form.vocab_file)) if form.vocabulary == "file" else None,
-        train_vocab=int(form.pieces) if form.vocabulary == "train" else None,
+        train_vocab=whole_number(form.pieces) if form.vocabulary == "train" else None,
         json_keys=tuple(form.keys.replace(",", " ").split()),
         lower_case=form.letters == "lower",
         bad_text=form.bad_text,
@@ -87,6 +92,20 @@ def order_of(form: BuildForm) -> BuildOrder:
     except DatasetError as error:
         raise DatasetError(*(_renamed(problem) for problem in error.problems)) from error
     return order
+
+
+def _as_typed(form: BuildForm) -> Iterator[Problem]:
+    """What can be no path and no number, each with the field it stands in. That a field is empty, the order tells."""
+    paths = [("text", text) for text in inputs_of(form.text)]
+    paths += [("output", form.output)] if form.output.strip() else []
+    paths += [("vocab_file", form.vocab_file)] if form.vocabulary == "file" else []
+    for field, text in paths:
+        try:
+            typed_path(field, text)
+        except RunError as error:
+            yield from (replace(problem, where=field) for problem in error.problems)
+    if form.vocabulary == "train" and whole_number(form.pieces) is None:
+        yield Problem("build.vocabulary_size", "pieces", form.pieces[:LONGEST_SHOWN], _sizes())
 
 
 def inputs_of(text: str) -> list[str]:
@@ -104,6 +123,11 @@ def look_at_text(form: BuildForm) -> TextSeen:
     """What text there is; never for long. Called in a thread."""
     if not form.text.strip():
         return TextSeen()
+    for text in inputs_of(form.text):
+        try:
+            typed_path("text", text)
+        except RunError as error:
+            return TextSeen(problem=sentence(error.problems[0]))
     try:
         return within(LOOK_SECONDS, lambda: _look(form), name="look at text")
     except TimeoutError:
@@ -114,9 +138,10 @@ def look_at_text(form: BuildForm) -> TextSeen:
 
 def taken_names(form: BuildForm) -> list[str]:
     """The files of a dataset that is there already under the name that was typed; never looks for long."""
-    if not form.output.strip():
+    try:
+        output = typed_path("output", form.output)
+    except RunError:  # what is wrong with it, the order tells
         return []
-    output = Path(expand_path(form.output))
     files = [Path(f"{output}{ending}") for ending in (".bin", ".idx")]
     try:
         return within(LOOK_SECONDS, lambda: [file.name for file in files if file.exists()], name="look at output")
@@ -137,8 +162,10 @@ def _look(form: BuildForm) -> TextSeen:
 
     order = _order_to_look(form)
     try:
-        paths = find_files(order)
+        paths = find_files(order, until=time.monotonic() + COUNT_SECONDS)
         files = [file for path in paths[:MOST_LOOKED_AT] if (file := look_at(path, order)) is not None]
+    except TimeoutError:
+        return TextSeen("a large folder; the build finds every file in it")
     except SpecError as error:
         return TextSeen(problem=sentence(error.problems[0]))
     if not files:

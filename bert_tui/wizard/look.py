@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bert_tui.advice.words import describe
-from bert_tui.checks.data import check_path_field, typed_data_path, typed_path
+from bert_tui.checks.data import check_path_field, typed_data_path
 from bert_tui.checks.path_description import PathDescription, describe_path
 from bert_tui.deadline import within
+from bert_tui.paths import typed_path
 from trainer.spec.blend import parse_blend
 from trainer.spec.preset import Data
 from trainer.spec.problem import Problem, SpecError
@@ -71,7 +72,11 @@ def _look_at_blend(text: str, data: Data) -> Look:
     if blend.weights is not None:
         total = sum(blend.weights)
         names = [f"{weight / total:.0%} {name}" for weight, name in zip(blend.weights, names, strict=True)]
-    return Look(f"{len(names)} datasets, {', '.join(names)}; {_fit(data)}")
+    try:
+        fit = within(LOOK_SECONDS, lambda: _fit(data), name="look at vocabulary")
+    except TimeoutError:
+        fit = "which vocabulary?"
+    return Look(f"{len(names)} datasets, {', '.join(names)}; {fit}")
 
 
 def _look(field: str, path: Path, data: Data, problem: Problem | None) -> Look:

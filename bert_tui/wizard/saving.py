@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from bert_tui.paths import expand_path
+from bert_tui.paths import expand_path, typed_path
+from bert_tui.wizard.choices import sentence
 from trainer.spec import preset_file
 from trainer.spec.preset import Preset
+from trainer.spec.problem import RunError
 from trainer.spec.run_directory import write_whole
 
 
@@ -16,9 +18,13 @@ def proposed_name(name: str) -> str:
 
 
 def preset_path(text: str) -> Path:
-    """The file that was typed; ``.toml`` is added where it is missing."""
-    path = Path(expand_path(text.strip()))
-    return path if path.suffix == ".toml" else path.with_name(f"{path.name}.toml")
+    """The file that was typed; ``.toml`` is added where it is missing.
+
+    Raises:
+        RunError: as :func:`bert_tui.paths.typed_path`.
+    """
+    path = typed_path("preset-file", text)
+    return path if path.suffix == ".toml" else Path(f"{path}.toml")
 
 
 def obstacle(text: str, *, replace: bool) -> str:
@@ -26,12 +32,17 @@ def obstacle(text: str, *, replace: bool) -> str:
     where that was said."""
     if not text.strip():
         return "Type a path, for example my-bert.toml."
-    path = preset_path(text)
-    if path.is_dir():
-        return f"{path} is a folder. Add a file name."
-    if path.exists() and not replace:
-        return f"{path} is there already."
-    return ""
+    try:
+        path = preset_path(text)
+    except RunError as error:
+        return sentence(error.problems[0])
+    typed = Path(expand_path(text))
+    try:
+        if typed.is_dir() or path.is_dir():
+            return f"{typed} is a folder. Add a file name."
+        return f"{path} is there already." if path.exists() and not replace else ""
+    except OSError as error:
+        return f"{path} cannot be looked at: {error.strerror}. Choose another folder."
 
 
 def save_preset(preset: Preset, name: str, path: Path) -> str:

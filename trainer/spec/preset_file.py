@@ -17,6 +17,7 @@ from typing import Any, Literal
 from trainer.spec import preset as schema
 from trainer.spec.preset import SCHEMA, SECTIONS, Preset, Setting
 from trainer.spec.problem import PresetError, Problem
+from trainer.spec.typed_number import decimal_number, whole_number
 
 Finder = Callable[[str], Path]
 """Turns what ``extends`` names (a shipped preset or a path) into a file; raises PresetError if there is none."""
@@ -26,6 +27,8 @@ NOT_TOML = (ValueError, RecursionError)
 """What tomllib raises: its own error (a ValueError), a plain ValueError for a number of thousands of digits, and
 RecursionError for thousands of brackets."""
 LARGEST_FLOAT = sys.float_info.max
+LONGEST_SHOWN = 80
+"""Characters of a refused value that are told."""
 FOREIGN = frozenset({"schema", "extends", "resolved"})
 """Top-level names beside the sections; ``resolved`` is what a run directory's ``run.toml`` adds."""
 
@@ -40,7 +43,8 @@ def read_preset(path: Path, find: Finder) -> Preset:
 
 
 def parse_override(text: str) -> tuple[str, str, Any]:
-    """``train.learning_rate=3e-4`` as (section, key, value); a value that is no TOML is taken as a string.
+    """``train.learning_rate=3e-4`` as (section, key, value); numbers may be typed as people do (10k, 10,000), and a
+    value that is no TOML is taken as a string.
 
     Raises:
         PresetError: no such field, or not of the form ``section.key=value``.
@@ -50,11 +54,27 @@ def parse_override(text: str) -> tuple[str, str, Any]:
     if not (equals and dot):
         raise PresetError(Problem("preset.wrong_type", "--set", text, {"expected": "of the form section.key=value"}))
     _check_names({section: {key: None}}, "--set", "")
+    return section, key, _typed_value(raw.strip(), _alternatives(typing.get_type_hints(SECTIONS[section])[key]))
+
+
+def _typed_value(raw: str, kinds: tuple[Any, ...]) -> Any:
+    """What was typed for a field of these kinds: a number as people type it, a value of TOML, or the text itself."""
+    value = _toml_or_text(raw)
+    if int not in kinds and float not in kinds:
+        return value
+    number = whole_number(raw) if int in kinds else decimal_number(raw)
+    if number is not None:
+        return number
+    return value if isinstance(value, str) else raw
+
+
+def _toml_or_text(raw: str) -> Any:
+    """A value of TOML in one line, or else the text itself."""
     try:
-        value = tomllib.loads(f"x = {raw.strip()}")["x"]
+        document = tomllib.loads(f"x = {raw}")
     except NOT_TOML:
-        value = raw.strip()
-    return section, key, value
+        return raw
+    return document["x"] if len(document) == 1 else raw
 
 
 def override(preset: Preset, texts: Iterable[str]) -> Preset:
@@ -237,8 +257,13 @@ def _checked(value: Any, hint: Any, setting: Setting, where: str) -> tuple[Any] 
         fits, taken = _as_kind(value, kind)
         if fits:
             return _within(taken, setting, where) or (taken,)
-    expected = " or ".join(_described(kind) for kind in kinds if kind is not type(None))
-    return Problem("preset.wrong_type", where, repr(value), {"expected": expected})
+    expected = " or ".join(_described(kind, setting) for kind in kinds if kind is not type(None))
+    return Problem("preset.wrong_type", where, _cut(repr(value)), {"expected": expected})
+
+
+def _cut(text: str) -> str:
+    """As much of a value as a message has room for."""
+    return text if len(text) <= LONGEST_SHOWN else f"{text[: LONGEST_SHOWN - 1]}…"
 
 
 def _alternatives(hint: Any) -> tuple[Any, ...]:
@@ -272,12 +297,15 @@ def _is_one_line(text: str) -> bool:
     return not any(unicodedata.category(character) in ("Cc", "Cs") for character in text)
 
 
-def _described(kind: Any) -> str:
+def _described(kind: Any, setting: Setting) -> str:
+    if kind in (int, float):
+        number = decimal_number(setting.example)
+        return {int: "a whole number", float: "a number"}[kind] + (f", such as {setting.example}" if number else "")
     if typing.get_origin(kind) is Literal:
         return " or ".join(f"'{choice}'" for choice in typing.get_args(kind))
     if typing.get_origin(kind) is tuple:
         return "a list of one-line strings"
-    return {int: "a whole number", float: "a number", bool: "true or false", str: "a one-line string"}[kind]
+    return {bool: "true or false", str: "a one-line string"}[kind]
 
 
 def _within(value: Any, setting: Setting, where: str) -> Problem | None:

@@ -120,8 +120,10 @@ ENGLISH: dict[str, str] = {
     "sample.no_text": "{where}: not there: this Python comes without its documentation",
     # paths
     "path.empty": "{where}: no path",
-    "path.characters": "{where}: the path has characters that cannot be printed",
+    "path.characters": "{where}: the path has a character that cannot be seen: {value}",
     "path.variable": "{where}: the variable {value} is not set",
+    "path.user": "{where}: there is no user {value}",
+    "path.too_long": "{where}: {value} bytes; a path has {path} at most, each name in it {name}",
     "path.silent": "{where}: the disk does not answer",
     "path.unusable": "{where}: {reason}",
     "path.dead_link": "{where}: a link that leads nowhere",

@@ -1,0 +1,103 @@
+"""What lines and terminals do to the program, on a real terminal: they stall, drop, change their size, send rubbish."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from bert_tui.wizard.answers import answers_file
+from tests.terminal import KEYS, Terminal
+
+ROOT = str(Path(__file__).parents[2])
+
+
+def started(**variables: str) -> Terminal:
+    command = [sys.executable, "-c", "from bert_tui.cli import entry; entry()"]
+    terminal = Terminal(command, environment={**os.environ, "PYTHONPATH": ROOT, **variables}, cwd=ROOT)
+    terminal.wait_for("Train a BERT model", 20)
+    return terminal
+
+
+def stall(terminal: Terminal) -> None:
+    """Reads no more, and lets the program send more than any line takes: the window is drawn anew again and again."""
+    for number in range(40):
+        terminal.resize(70 + number % 20, 22 + number % 9)
+        time.sleep(0.05)
+    terminal.resize(80, 24)
+
+
+def wait_until(condition: object, seconds: float = 5.0) -> None:
+    assert callable(condition)
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.05)
+
+
+def test_a_stalled_line_holds_up_nothing_and_is_current_soon_after() -> None:
+    with started() as terminal:
+        terminal.read(2)  # the first page is whole: the machine is known
+        stall(terminal)
+        terminal.send(KEYS["enter"].encode())
+        wait_until(lambda: answers_file().exists() and 'page = "environment"' in answers_file().read_text())
+        terminal.wait_for("Is this machine fit?", 2)
+        terminal.press("f2")
+        terminal.wait_for("Train a BERT model", 2)
+
+
+def test_a_stalled_line_delays_no_end() -> None:
+    with started() as terminal:
+        stall(terminal)
+        terminal.process.send_signal(signal.SIGTERM)
+        terminal.process.wait(5)
+        assert terminal.process.returncode == 128 + signal.SIGTERM
+
+
+def test_a_stalled_line_that_drops_leaves_nothing_behind() -> None:
+    with started() as terminal:
+        stall(terminal)
+        terminal.vanish()
+        terminal.process.wait(5)
+        assert terminal.process.returncode == 128 + signal.SIGHUP
+
+
+def test_bytes_of_another_encoding_and_random_keys_end_nothing() -> None:
+    dice = random.Random(9)
+    with started() as terminal:
+        terminal.press("enter", "f3")
+        terminal.wait_for("Which text", 20)
+        for _ in range(60):
+            rubbish = bytes(dice.choices([*range(32, 127), *range(128, 256), 9, 27], k=dice.randrange(1, 60)))
+            terminal.send(rubbish)
+            terminal.read(0.02)
+        terminal.send(b"\x1b[200~/da\xe4ta\n\x1b[31m\x1b[201~")
+        terminal.read(0.5)
+        assert terminal.process.poll() is None, terminal.text
+        terminal.process.send_signal(signal.SIGTERM)
+        assert terminal.wait_exit(5) == 128 + signal.SIGTERM
+
+
+@pytest.mark.parametrize(
+    "variables", [{}, {"TERM": "xterm"}, {"NO_COLOR": "1"}, {"BERT_TUI_ASCII": "1", "TERM": "vt100"}]
+)
+def test_a_window_of_any_size_is_drawn(variables: dict[str, str]) -> None:
+    dice = random.Random(3)
+    with started(**variables) as terminal:
+        for _ in range(12):
+            terminal.resize(dice.randrange(1, 140), dice.randrange(1, 50))
+            terminal.press(dice.choice(["enter", "f2", "f1", "tab", "escape", "down"]))
+        for columns, rows in ((20, 5), (60, 18)):
+            terminal.resize(columns, rows)
+            terminal.read(0.5)
+        terminal.press("escape", "f2", "f2", "f2", "f2", "f2")
+        assert "Enlarge it" in terminal.wait_for("This window is 60 x 18", 5)
+        terminal.resize(80, 24)
+        terminal.wait_for(lambda screen: "Enlarge it" not in screen and "Train a BERT model" in screen, 5)
+        terminal.press("ctrl+q")
+        assert terminal.wait_exit(5) == 0
