@@ -299,6 +299,7 @@ def run_app(first: Literal["wizard"] | RunDirectory = "wizard") -> int:
     """
     app = BertTui(first)
     status = app.run()
+    app.session.close()
     if app._exception is not None:
         raise app._exception
     return ExitStatus.FINISHED if status is None else status

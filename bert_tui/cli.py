@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -56,10 +57,10 @@ def wizard(options: argparse.Namespace) -> int:
         from bert_tui.plain.wizard import ask_by_lines
 
         return ask_by_lines(sys.stdin, sys.stdout)
-    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+    if not _can_draw():
         diagnostics.tell(
-            f"there is no terminal here; use: {program()} run PRESET --plain, or {program()} --plain for questions by "
-            f"lines ({program()} --help lists more)"
+            f"there is no terminal here that can be drawn on; use: {program()} run PRESET --plain, or "
+            f"{program()} --plain for questions by lines ({program()} --help lists more)"
         )
         return ExitStatus.USAGE
     from bert_tui.app import run_app
@@ -193,12 +194,17 @@ def import_(options: argparse.Namespace) -> int:
     return import_lines(options.folder, options.output)
 
 
+def _can_draw() -> bool:
+    """Whether there is a terminal, and one that can do more than print lines."""
+    return sys.stdin.isatty() and sys.stdout.isatty() and os.environ.get("TERM") != "dumb"
+
+
 def _watch(run: RunDirectory, options: argparse.Namespace) -> int:
     """Shows a run in the way asked for: not at all, as lines, as JSON, or full screen."""
     if getattr(options, "detach", False):
         print(json.dumps({"run": run.id, "directory": str(run.path)}) if options.json else f"started {run.id}")
         return ExitStatus.FINISHED
-    if options.plain or options.json or not (sys.stdin.isatty() and sys.stdout.isatty()):
+    if options.plain or options.json or not _can_draw():
         from bert_tui.plain.progress import follow_run
 
         return follow_run(run, sys.stdout, json=options.json)

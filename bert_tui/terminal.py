@@ -11,13 +11,15 @@ from __future__ import annotations
 import os
 import selectors
 import signal
+import sys
 import threading
 from codecs import getincrementaldecoder
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, TextIO
 
 from textual._xterm_parser import XTermParser
+from textual.app import App
 from textual.drivers.linux_driver import LinuxDriver
 from textual.message import Message
 
@@ -112,6 +114,11 @@ class TerminalDriver(LinuxDriver):
     _outlet: Outlet | None = None
     _is_gone = False
 
+    def __init__(self, app: App[Any], *, debug: bool = False, mouse: bool = True, size: Any = None) -> None:
+        super().__init__(app, debug=debug, mouse=mouse, size=size)
+        self._file = sys.__stdout__  # Textual draws on stderr, which people send into files
+        self._parser = XTermParser(debug)
+
     @property
     def behind(self) -> bool:
         """Whether frames had better be left out: the terminal has not taken what it was sent."""
@@ -135,7 +142,7 @@ class TerminalDriver(LinuxDriver):
 
     def run_input_thread(self) -> None:
         """Reads keys until the end; what is no UTF-8 becomes a sign that says so."""
-        parser, decoder = XTermParser(self._debug), getincrementaldecoder("utf-8")(errors="replace")
+        decoder = getincrementaldecoder("utf-8")(errors="replace")
         with selectors.SelectSelector() as selector:
             selector.register(self.fileno, selectors.EVENT_READ)
             while not self.exit_event.is_set():
@@ -145,8 +152,8 @@ class TerminalDriver(LinuxDriver):
                         self._lose()
                         return
                     if text := decoder.decode(data):  # none, where it ends within a character
-                        self._take(parser.feed(text))
-                self._take(parser.tick())
+                        self._take(text)
+                self._pass_on(self._parser.tick())
 
     def _read(self) -> bytes:
         """Keys that were pressed; nothing once there is no terminal."""
@@ -155,7 +162,15 @@ class TerminalDriver(LinuxDriver):
         except OSError:
             return b""
 
-    def _take(self, events: Any) -> None:
+    def _take(self, text: str) -> None:
+        """Passes on the keys in what was read. One that no keyboard has (its number is too large for a character) makes
+        Textual's parser fail: it is passed over."""
+        try:
+            self._pass_on(self._parser.feed(text))
+        except (OverflowError, ValueError):
+            self._parser = XTermParser(self._debug)
+
+    def _pass_on(self, events: Iterable[Message]) -> None:
         for event in events:
             self.process_message(event)
 

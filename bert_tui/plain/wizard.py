@@ -33,7 +33,9 @@ def ask_by_lines(lines: TextIO, out: TextIO) -> int:
     try:
         watched = PlainWizard(dialogue, session).run()
     except Left:
-        dialogue.say("Left; nothing was started. Your answers are kept.")
+        session.close()
+        kept = f"Your answers are not kept: {session.unsaved}." if session.unsaved else "Your answers are kept."
+        dialogue.say(f"Left; nothing was started. {kept}")
         return ExitStatus.REFUSED
     except Refused as refused:
         diagnostics.tell(f"nothing was started; answer {refused.line}, {refused.answer!r}: {refused.reason}")
@@ -71,6 +73,8 @@ class PlainWizard:
             Refused: an answer from a pipe cannot be taken.
         """
         self._dialogue.say(f"Train a BERT model. Enter takes what stands in brackets; {KEYS}.\n")
+        if self._session.set_aside:
+            self._dialogue.say(f"! {self._session.set_aside}\n", indent=2)
         watched = self._offer_runs()
         if watched is not None:
             return watched

@@ -20,7 +20,8 @@ from bert_tui.screens.page import Obstacle, WizardPage
 from bert_tui.widgets.choice_row import ChoiceRow, Option
 from bert_tui.widgets.field import Field, LineInput
 from bert_tui.widgets.path_field import PathField
-from bert_tui.wizard.build_form import BuildForm, TextSeen, look_at_text, order_of, proposed_output, taken_names
+from bert_tui.wizard.build_answers import BuildForm
+from bert_tui.wizard.build_form import TextSeen, look_at_text, order_of, proposed_output, taken_names
 from bert_tui.wizard.build_topics import SHORT
 from bert_tui.wizard.built import Built
 from bert_tui.wizard.choices import sentence
@@ -76,9 +77,9 @@ class BuildPage(WizardPage):
 
         reason: str
 
-    def __init__(self, text: str = "") -> None:
+    def __init__(self, form: BuildForm) -> None:
         super().__init__()
-        self._form = BuildForm(text=text, output=proposed_output(text) if text else "")
+        self._form = form
         self._seen = TextSeen()
         self._pause: Timer | None = None
         self._starting = False
@@ -146,7 +147,7 @@ class BuildPage(WizardPage):
         proposed = name == "text" and self._form.output in ("", proposed_output(self._form.text))
         self._change(**{name: event.value})
         if proposed:
-            self._form = replace(self._form, output=proposed_output(event.value) if event.value.strip() else "")
+            self._change(output=proposed_output(event.value) if event.value.strip() else "")
             self._input("output").value = self._form.output
         if name in LOOKED_AT:
             if self._pause is not None:
@@ -160,6 +161,7 @@ class BuildPage(WizardPage):
 
     def _change(self, **changes: Any) -> None:
         self._form = replace(self._form, **changes)
+        self.session.take(self.session.answers.with_build(self._form))
         self.notice("")
 
     def _show_fields(self) -> None:
@@ -239,6 +241,7 @@ class BuildPage(WizardPage):
         from bert_tui.screens.building import BuildingScreen
 
         self._starting = False
+        self.session.take(self.session.answers.with_build(None))
         self.notice("")
         self.app.push_screen(BuildingScreen(event.folder), self._followed)
 

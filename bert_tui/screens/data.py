@@ -24,6 +24,8 @@ from bert_tui.screens.watch import Broke, in_background
 from bert_tui.widgets.choice_list import ChoiceList, Line
 from bert_tui.widgets.path_field import PathField
 from bert_tui.wizard import defaults
+from bert_tui.wizard.build_answers import BuildForm
+from bert_tui.wizard.build_form import proposed_output
 from bert_tui.wizard.build_in_words import in_brief
 from bert_tui.wizard.built import Built, offered_build
 from bert_tui.wizard.data_topics import SHORT
@@ -267,7 +269,10 @@ class DataPage(WizardPage):
     def _build_from(self, text: str) -> None:
         from bert_tui.screens.build import BuildPage
 
-        self.app.push_screen(BuildPage(text), self._built)
+        form = self.session.answers.build or BuildForm()
+        if text and text != form.text:
+            form = BuildForm(text, output=proposed_output(text))
+        self.app.push_screen(BuildPage(form), self._built)
 
     def _built(self, outcome: Built | Literal["another"] | None) -> None:
         """The fields get what was built."""

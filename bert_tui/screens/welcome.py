@@ -83,7 +83,7 @@ class WelcomePage(WizardPage):
         self.redraw()
         self.query_one(ChoiceList).focus()
         if self.session.set_aside:
-            self.notice(f"! Answers of an earlier time were damaged; they lie in {self.session.set_aside}.")
+            self.notice(f"! {self.session.set_aside}")
 
     def redraw(self) -> None:
         """Runs may have been found."""

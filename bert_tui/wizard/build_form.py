@@ -8,15 +8,16 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from bert_tui.advice.words import describe
 from bert_tui.checks.path_description import json_keys, keys_in_words
-from bert_tui.data.order import LARGEST_VOCABULARY, SMALLEST_VOCABULARY, BadText, BuildOrder, check_order
+from bert_tui.data.order import LARGEST_VOCABULARY, SMALLEST_VOCABULARY, BuildOrder, check_order
 from bert_tui.deadline import within
 from bert_tui.machine import usable_cores
 from bert_tui.metrics.sentences import size
 from bert_tui.paths import LONGEST_SHOWN, expand_path, typed_path
+from bert_tui.wizard.build_answers import BuildForm
 from bert_tui.wizard.choices import sentence
 from trainer.spec.problem import DatasetError, Problem, RunError, SpecError
 from trainer.spec.typed_number import whole_number
@@ -33,25 +34,9 @@ MOST_LOOKED_AT = 20
 PREVIEW = 300
 """Characters shown of the first document."""
 OUTPUT_FOLDER = "~/bert-tui/data"
-VOCABULARY_SIZE = 30522
-"""Of the first BERT, lower-case."""
 FIELD_OF = {"inputs": "text", "train_vocab": "pieces", "json_keys": "keys"}
 """How a field of an order is called in the form, where that differs."""
 KINDS = {"json": "JSON lines", "text": "plain text, a blank line ends a document", "file": "plain text"}
-
-
-@dataclass(frozen=True)
-class BuildForm:
-    """Everything as it was typed."""
-
-    text: str = ""
-    keys: str = "text"
-    output: str = ""
-    vocabulary: Literal["train", "file"] = "train"
-    pieces: str = str(VOCABULARY_SIZE)
-    vocab_file: str = ""
-    letters: Literal["lower", "cased"] = "lower"
-    bad_text: BadText = "refuse"
 
 
 @dataclass(frozen=True)

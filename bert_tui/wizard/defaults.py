@@ -64,7 +64,8 @@ def with_size(answers: Answers, size: str, machine: Machine) -> Answers:
         checkpoint__keep_every=mine.checkpoint.keep_every,
     )
     name = size if answers.name == answers.size else answers.name
-    return Answers(fitted(with_possible_tensor(preset, machine), machine), size, name, answers.page, answers.prefilled)
+    preset = fitted(with_possible_tensor(preset, machine), machine)
+    return replace_fields(answers, preset=preset, size=size, name=name)
 
 
 def with_source(

@@ -14,25 +14,26 @@ from bert_tui.machine import Machine
 from bert_tui.wizard import answers as storage
 from bert_tui.wizard import choices, defaults
 from bert_tui.wizard.answers import Answers, Page
+from bert_tui.wizard.keeper import Keeper
 from trainer.spec.preset import Preset, replace
+
+CLOSE_SECONDS = 1.0
 
 
 class Session:
-    """The answers and what they rest on. Every change is on disk before the method returns."""
+    """The answers and what they rest on. Every change is on disk soon after."""
 
     def __init__(self, path: Path, environment: Mapping[str, str] = os.environ) -> None:
         kept = storage.load(path)
-        self._path = path
+        self._keeper = Keeper(path)
         self._environment = environment
         self._answers = kept.answers
         self.begun = kept.answers is not None
         """Whether the operator has answered anything, now or in an earlier sitting."""
         self.machine: Machine | None = None
         self.checks: dict[str, Check] = {}
-        self.unsaved = ""
-        """Why the last answers could not be kept; empty where they are."""
-        self.set_aside = kept.set_aside
-        """Where damaged answers of an earlier time were moved."""
+        self.set_aside = _set_aside_words(kept)
+        """What became of answers of an earlier time that cannot be gone on from; empty where there are none."""
         self._asked_for: tuple[bool, str] | None = None
         self.settled = False
         """Whether the machine is known and every check has been answered once."""
@@ -84,7 +85,7 @@ class Session:
         """Forgets the answers."""
         self._answers = self._first() if self.settled else None
         self.begun = False
-        self._path.unlink(missing_ok=True)
+        self._keeper.keep(None)
 
     def change(self, preset: Preset) -> None:
         """Takes a new value of the preset."""
@@ -98,12 +99,16 @@ class Session:
     def take(self, answers: Answers) -> None:
         """Takes new answers and keeps them."""
         self._answers, self.begun = answers, True
-        try:
-            storage.save(answers, self._path)
-        except OSError as error:
-            self.unsaved = f"{self._path}: {error.strerror}"
-        else:
-            self.unsaved = ""
+        self._keeper.keep(answers)
+
+    @property
+    def unsaved(self) -> str:
+        """Why the last answers are not kept; empty where they are."""
+        return self._keeper.problem
+
+    def close(self) -> None:
+        """Waits for a disk that has not taken the last answers, but not for long."""
+        self._keeper.wait(CLOSE_SECONDS)
 
     def judged_checks(self) -> list[Check]:
         """The checks as they matter to the present choice."""
@@ -128,3 +133,11 @@ class Session:
 def _asked_for(preset: Preset) -> tuple[bool, str]:
     """What the checks of containers depend on."""
     return preset.launch.gpus != "none", preset.launch.image
+
+
+def _set_aside_words(kept: storage.Kept) -> str:
+    if kept.set_aside is None:
+        return ""
+    if kept.newer:
+        return f"Answers of a newer bert-tui cannot be read by this one; they lie in {kept.set_aside}."
+    return f"Answers of an earlier time were damaged; they lie in {kept.set_aside}."

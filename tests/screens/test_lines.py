@@ -14,11 +14,12 @@ import pytest
 from bert_tui.wizard.answers import answers_file
 from tests.terminal import KEYS, Terminal
 
+START = "from bert_tui.cli import entry; entry()"
 ROOT = str(Path(__file__).parents[2])
 
 
 def started(**variables: str) -> Terminal:
-    command = [sys.executable, "-c", "from bert_tui.cli import entry; entry()"]
+    command = [sys.executable, "-c", START]
     terminal = Terminal(command, environment={**os.environ, "PYTHONPATH": ROOT, **variables}, cwd=ROOT)
     terminal.wait_for("Train a BERT model", 20)
     return terminal
@@ -76,6 +77,7 @@ def test_bytes_of_another_encoding_and_random_keys_end_nothing() -> None:
             rubbish = bytes(dice.choices([*range(32, 127), *range(128, 256), 9, 27], k=dice.randrange(1, 60)))
             terminal.send(rubbish)
             terminal.read(0.02)
+        terminal.send(b"\x1b[999999999999u\x1b[2048201u")  # keys that no keyboard has
         terminal.send(b"\x1b[200~/da\xe4ta\n\x1b[31m\x1b[201~")
         terminal.read(0.5)
         assert terminal.process.poll() is None, terminal.text
@@ -101,3 +103,21 @@ def test_a_window_of_any_size_is_drawn(variables: dict[str, str]) -> None:
         terminal.wait_for(lambda screen: "Enlarge it" not in screen and "Train a BERT model" in screen, 5)
         terminal.press("ctrl+q")
         assert terminal.wait_exit(5) == 0
+
+
+def test_a_terminal_that_only_prints_lines_is_told_what_to_use() -> None:
+    command = [sys.executable, "-c", START]
+    with Terminal(command, environment={**os.environ, "PYTHONPATH": ROOT, "TERM": "dumb"}, cwd=ROOT) as terminal:
+        assert terminal.wait_exit(10) == 2
+        assert "--plain" in terminal.text
+        assert b"\x1b" not in terminal.received
+
+
+def test_errors_sent_into_a_file_take_no_screen_with_them(tmp_path: Path) -> None:
+    command = ["sh", "-c", 'exec "$@" 2>"$ERRORS"', "sh", sys.executable, "-c", START]
+    variables = {**os.environ, "PYTHONPATH": ROOT, "ERRORS": str(tmp_path / "errors")}
+    with Terminal(command, environment=variables, cwd=ROOT) as terminal:
+        terminal.wait_for("Train a BERT model", 20)
+        terminal.press("ctrl+q")
+        assert terminal.wait_exit(5) == 0
+    assert (tmp_path / "errors").read_text() == ""

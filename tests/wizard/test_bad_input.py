@@ -16,7 +16,8 @@ from bert_tui.checks.data import FIELDS, check_path_field
 from bert_tui.paths import typed_path
 from bert_tui.widgets.field import pasted_line
 from bert_tui.wizard import browsing, edit, saving
-from bert_tui.wizard.build_form import BuildForm, look_at_text, order_of, proposed_output, taken_names
+from bert_tui.wizard.build_answers import BuildForm
+from bert_tui.wizard.build_form import look_at_text, order_of, proposed_output, taken_names
 from bert_tui.wizard.completion import complete_path
 from bert_tui.wizard.fields import KNOBS
 from bert_tui.wizard.look import look_at_field

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from bert_tui.advice.words import describe
-from bert_tui.wizard.build_form import BuildForm, inputs_of, look_at_text, order_of, proposed_output, taken_names
+from bert_tui.wizard.build_answers import BuildForm
+from bert_tui.wizard.build_form import inputs_of, look_at_text, order_of, proposed_output, taken_names
 from trainer.spec.problem import DatasetError
 
 
