@@ -1,13 +1,14 @@
-"""What some tests stand on: a Docker Engine, a test sshd.
+"""What some tests stand on: a Docker Engine, a test sshd, a C compiler.
 
-A test marked ``docker`` or ``ssh`` is skipped with the reason where its ground is absent. CI forbids that: there
-BERT_TUI_FORBID_SKIPS=docker,ssh turns the skip into a failure.
+A test marked ``docker``, ``ssh`` or ``compiler`` is skipped with the reason where its ground is absent. CI forbids
+that: there BERT_TUI_FORBID_SKIPS=docker,ssh,compiler turns the skip into a failure.
 """
 
 from __future__ import annotations
 
 import functools
 import os
+import shutil
 import subprocess
 from collections import Counter
 from collections.abc import Callable
@@ -57,9 +58,15 @@ def _lacking_ssh() -> str:
     return result.stderr.strip() if result.returncode else ""
 
 
+def _lacking_compiler() -> str:
+    """Why tests cannot compile what they preload; empty if they can."""
+    return "" if shutil.which("cc") else "no C compiler (cc)"
+
+
 _GROUNDS: dict[str, Callable[[], str]] = {
     "docker": functools.cache(_lacking_docker),
     "ssh": functools.cache(_lacking_ssh),
+    "compiler": _lacking_compiler,
 }
 
 

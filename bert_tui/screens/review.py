@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 
 from textual.app import ComposeResult
 from textual.binding import Binding
@@ -19,9 +20,10 @@ from bert_tui.places import state_folder
 from bert_tui.plan import Plan, make_plan
 from bert_tui.screens.page import Obstacle, WizardPage
 from bert_tui.screens.save_preset import Saved, SavePreset
+from bert_tui.screens.watch import Broke, in_background
 from bert_tui.wizard import choices, review
 from bert_tui.wizard.fields import HEADINGS
-from trainer.spec.problem import PresetError
+from trainer.spec.problem import PresetError, SpecError
 from trainer.spec.run_directory import write_whole
 
 
@@ -90,6 +92,13 @@ class ReviewPage(WizardPage):
 
         check: Check
 
+    @dataclass
+    class Described(Message):
+        """The command is known, or why there can be none."""
+
+        command: str
+        refusal: str = ""
+
     def __init__(self) -> None:
         super().__init__()
         self._plan: Plan | None = None
@@ -105,7 +114,7 @@ class ReviewPage(WizardPage):
             yield from (Fact(sentence) for sentence in review.in_words(self._plan))
         yield Static("The command that does it (Page Down shows more)", id="command-title", markup=False)
         with Command(id="command"):
-            yield Static(self._command, id="command-text", markup=False)
+            yield Static("…", id="command-text", markup=False)
 
     def _resolve(self) -> None:
         answers = self.session.answers
@@ -115,7 +124,6 @@ class ReviewPage(WizardPage):
             self._refusal = choices.sentence(error.problems[0])
         else:
             self._refusal = choices.first_problem(self._plan)
-            self._command = self.wizard.describe(self._plan)
 
     def on_mount(self) -> None:
         """The cursor on the button that starts; a last look at everything chosen."""
@@ -125,9 +133,30 @@ class ReviewPage(WizardPage):
         elif self._plan is not None:
             subject = Subject(self._plan.preset, self.session.known_machine)
             run_checks(self.wizard.last_questions, subject, self._tell)
+        if self._plan is not None:
+            in_background(partial(self._describe, self._plan), self.post_message)
 
     def _tell(self, check: Check) -> None:
         self.post_message(self.Answered(check))
+
+    def _describe(self, plan: Plan) -> Described:
+        """In a thread: the disks are asked where links lead."""
+        try:
+            return self.Described(self.wizard.describe(plan))
+        except SpecError as error:
+            return self.Described("", choices.sentence(error.problems[0]))
+
+    def on_review_page_described(self, event: Described) -> None:
+        """Shows the command."""
+        self._command = event.command
+        self.query_one("#command-text", Static).update(event.command)
+        if event.refusal and not self._refusal:
+            self._refusal = event.refusal
+            self.notice(f"x {event.refusal}", problem=True)
+
+    def on_broke(self, event: Broke) -> None:
+        """A mistake of this program."""
+        raise event.error
 
     def on_review_page_answered(self, event: Answered) -> None:
         """A failure holds the start back. The start waits for the last answer."""
@@ -167,6 +196,9 @@ class ReviewPage(WizardPage):
 
     def action_copy(self) -> None:
         """To the terminal's clipboard (OSC 52), and to a file for terminals that have none."""
+        if not self._command:
+            self.notice("The command is not known yet.")
+            return
         path = state_folder() / "command.sh"
         self.app.copy_to_clipboard(self._command)
         try:
