@@ -116,6 +116,7 @@ class TerminalDriver(LinuxDriver):
 
     def __init__(self, app: App[Any], *, debug: bool = False, mouse: bool = True, size: Any = None) -> None:
         super().__init__(app, debug=debug, mouse=mouse, size=size)
+        assert sys.__stdout__ is not None, "only started where there is a terminal"
         self._file = sys.__stdout__  # Textual draws on stderr, which people send into files
         self._parser = XTermParser(debug)
 
@@ -126,8 +127,9 @@ class TerminalDriver(LinuxDriver):
 
     def start_application_mode(self) -> None:
         """Takes the terminal over."""
+        assert self._file is not None
         self._outlet = Outlet(self._file, lambda: self._tell(TerminalCaughtUp()), self._lose)
-        super().start_application_mode()
+        super().start_application_mode()  # type: ignore[no-untyped-call]
 
     def write(self, data: str) -> None:
         """Takes what is to be sent."""

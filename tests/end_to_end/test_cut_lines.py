@@ -81,9 +81,11 @@ def test_the_line_is_cut_on_every_page(line: Line, operator: Operator) -> None:
     with line.log_in() as terminal:
         terminal.wait_for("Train a BERT model", 20)
         terminal.press("enter")
-        terminal.wait_for("Is this machine fit?", 10)
+        terminal.wait_for("▸ Without a container", 20)
         line.kill_client(terminal)
-    with line.back("Is this machine fit?") as terminal:
+    with line.log_in() as terminal:
+        terminal.wait_for("Train a BERT model", 20)
+        terminal.press("enter")
         terminal.wait_for("▸ Without a container", 20)
         terminal.press("f3")
         terminal.wait_for("Which text", 20)

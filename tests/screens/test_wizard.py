@@ -374,13 +374,19 @@ async def test_leaving_asks_only_where_answers_would_be_lost() -> None:
     app = laptop_app()
     async with app.run_test(size=SIZE) as pilot:
         await settled(pilot)
+        folder = answers_file().parent
+        away = folder.rename(folder.with_name("away"))
+        folder.touch()  # no answers can be kept in a file
         app.show_page("model")
         await reach(pilot, "ModelPage")
-        app.session.unsaved = "answers.toml: disk full"
+        await until(pilot, lambda: bool(app.session.unsaved))
         await pilot.press("ctrl+q")
         await reach(pilot, "Leave")
         await pilot.press("escape")
-        app.session.unsaved = ""
+        folder.unlink()
+        away.rename(folder)
+        app.show_page("tensor")
+        await until(pilot, lambda: not app.session.unsaved)
         await pilot.press("ctrl+c")
     assert app.return_value == 0
 

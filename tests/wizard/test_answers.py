@@ -98,7 +98,7 @@ def test_what_cannot_be_read_is_not_written_over(tmp_path: Path) -> None:
 
 
 def test_two_wizards_at_once_leave_whole_answers_the_last_ones_win(tmp_path: Path) -> None:
-    file, torn = tmp_path / "answers.toml", []
+    file, torn = tmp_path / "answers.toml", list[Path]()
     keepers = [Keeper(file), Keeper(file)]
 
     def answer(keeper: Keeper, name: str) -> None:

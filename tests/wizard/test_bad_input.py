@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -106,7 +106,7 @@ def test_nothing_that_is_typed_is_a_mistake_of_ours(typed: str) -> None:
         assert problem is None or describe(problem).remedy
     form = BuildForm(typed, typed, typed, "file", typed, typed)
     for changed in (form, BuildForm("/a", output="/o", pieces=typed)):
-        _refused_or_none(lambda changed=changed: order_of(changed))
+        _make(changed)
     taken_names(form)
     assert proposed_output(typed)
     assert browsing.first_folder(typed).is_dir()
@@ -115,9 +115,10 @@ def test_nothing_that_is_typed_is_a_mistake_of_ours(typed: str) -> None:
     saving.obstacle(typed, replace=False)
 
 
-def _refused_or_none(make: Callable[[], object]) -> None:
+def _make(form: BuildForm) -> None:
+    """An order, or a refusal with what to do."""
     try:
-        make()
+        order_of(form)
     except DatasetError as error:
         assert all(describe(problem).remedy for problem in error.problems)
 
