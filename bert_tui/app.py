@@ -22,13 +22,11 @@ from textual.screen import Screen
 
 from bert_tui import theme
 from bert_tui.checks.check import Check
-from bert_tui.checks.runner import Question, run_checks
 from bert_tui.deadline import within
 from bert_tui.exit_status import ExitStatus, status_of_run
 from bert_tui.frame_diff import FrameDifference
 from bert_tui.invocation import program
-from bert_tui.machine import Machine, read_machine
-from bert_tui.plan import Plan
+from bert_tui.screens.watch import Broke
 from bert_tui.screens.welcome import FoundRuns, OfferedRun, WelcomePage
 from bert_tui.terminal import TerminalDriver, TerminalGone
 from bert_tui.wizard.answers import Page, answers_file
@@ -36,6 +34,9 @@ from bert_tui.wizard.session import Session
 from trainer.spec.run_directory import RunDirectory
 
 if TYPE_CHECKING:
+    from bert_tui.checks.runner import Question
+    from bert_tui.machine import Machine
+    from bert_tui.plan import Plan
     from bert_tui.runs.state import RunView
     from bert_tui.screens.page import WizardPage
 
@@ -156,10 +157,14 @@ class BertTui(FrameDifference, App[int]):
         threading.Thread(target=self._read_machine, name="read machine", daemon=True).start()
 
     def _read_machine(self) -> None:
+        from bert_tui.machine import read_machine
+
         self.post_message(MachineRead(self._machine or read_machine()))
 
     def on_machine_read(self, event: MachineRead) -> None:
         """Asks the questions about it."""
+        from bert_tui.checks.runner import run_checks
+
         self.session.machine = event.machine
         threads = run_checks(self.questions, self.session.subject(), self._answered)
 
@@ -286,6 +291,15 @@ class BertTui(FrameDifference, App[int]):
         that ignores SIGHUP), nobody sends us a signal."""
         self._end_by_signal(signal.SIGHUP)
 
+    def thread_broke(self, mistake: threading.ExceptHookArgs) -> None:
+        """A mistake of ours in a thread is one of the whole program."""
+        if isinstance(mistake.exc_value, Exception) and self._running:
+            self.post_message(Broke(mistake.exc_value))
+
+    def on_broke(self, event: Broke) -> None:
+        """Ends the program."""
+        raise event.error
+
     def _fatal_error(self) -> None:
         """A mistake of ours. The terminal is restored first; ``run_app`` raises it again, to be told in one line."""
         self._close_messages_no_wait()
@@ -298,6 +312,7 @@ def run_app(first: Literal["wizard"] | RunDirectory = "wizard") -> int:
         Exception: a mistake in a screen or a thread of it, once the terminal is restored.
     """
     app = BertTui(first)
+    threading.excepthook = app.thread_broke
     status = app.run()
     app.session.close()
     if app._exception is not None:

@@ -11,6 +11,7 @@ import json
 import os
 import sys
 from collections.abc import Sequence
+from io import TextIOWrapper
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -35,6 +36,7 @@ def entry() -> None:
 
 def main(arguments: Sequence[str]) -> int:
     """Runs one command; the exit status is one of ExitStatus."""
+    _take_any_text()
     options = _parser().parse_args(arguments)
     try:
         return int(options.verb(options))
@@ -49,6 +51,14 @@ def main(arguments: Sequence[str]) -> int:
     except Exception as error:
         diagnostics.tell_crash(error)
         return ExitStatus.INTERNAL_ERROR
+
+
+def _take_any_text() -> None:
+    """What the other side's encoding lacks becomes a sign that says so; whoever reads an answer refuses such signs."""
+    if isinstance(sys.stdin, TextIOWrapper):
+        sys.stdin.reconfigure(errors="surrogateescape")
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
 
 
 def wizard(options: argparse.Namespace) -> int:

@@ -112,6 +112,17 @@ class Terminal:
                 if question in data:
                     os.write(self._master, answer)
 
+    def read_once(self, seconds: float) -> None:
+        """Takes in what comes next, without drawing it: for measuring."""
+        if select.select([self._master], [], [], seconds)[0]:
+            self.received += os.read(self._master, 65536)
+
+    def read_all(self, seconds: float) -> None:
+        """Takes in what the program sends for the whole of this time, pauses included."""
+        end = time.monotonic() + seconds
+        while (left := end - time.monotonic()) > 0:
+            self.read(left)
+
     def wait_for(self, text: str | Callable[[str], bool], seconds: float) -> str:
         """The screen as soon as it shows ``text`` (or satisfies it); fails with the screen if it never does."""
         shown = text if callable(text) else lambda screen: text in screen

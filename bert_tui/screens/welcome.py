@@ -15,7 +15,6 @@ from bert_tui.screens.watch import Broke, in_background
 from bert_tui.widgets.choice_list import ChoiceList, Line
 from bert_tui.widgets.step_bar import NAMES
 from bert_tui.wizard.answers import Page
-from bert_tui.wizard.choices import sentence
 from trainer.spec.problem import SpecError
 from trainer.spec.run_directory import RunDirectory
 
@@ -154,6 +153,7 @@ class WelcomePage(WizardPage):
 
         def work() -> Message:
             from bert_tui.runs.create import resume_run
+            from bert_tui.wizard.choices import sentence
 
             try:
                 resume_run(run, machine=machine)

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from bert_tui.widgets.field import Field, LineInput
 from bert_tui.widgets.path_suggester import PathSuggester
-from bert_tui.wizard.browsing import Wanted
+
+if TYPE_CHECKING:
+    from bert_tui.wizard.browsing import Wanted
 
 
 class PathInput(LineInput):

@@ -1,4 +1,7 @@
-"""One sitting at the wizard: what is known of the machine, what was answered, and keeping both in step."""
+"""One sitting at the wizard: what is known of the machine, what was answered, and keeping both in step.
+
+What fits answers to a machine is imported where it is needed: the first page is drawn before.
+"""
 
 from __future__ import annotations
 
@@ -6,16 +9,18 @@ import dataclasses
 import os
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from bert_tui.checks.check import Check
 from bert_tui.checks.relevance import judged
-from bert_tui.checks.runner import Subject
-from bert_tui.machine import Machine
 from bert_tui.wizard import answers as storage
-from bert_tui.wizard import choices, defaults
 from bert_tui.wizard.answers import Answers, Page
 from bert_tui.wizard.keeper import Keeper
 from trainer.spec.preset import Preset, replace
+
+if TYPE_CHECKING:
+    from bert_tui.checks.runner import Subject
+    from bert_tui.machine import Machine
 
 CLOSE_SECONDS = 1.0
 
@@ -63,6 +68,9 @@ class Session:
 
     def subject(self) -> Subject:
         """What the checks are to be asked about. Before anything is answered: the most that might be wanted."""
+        from bert_tui.checks.runner import Subject
+        from bert_tui.wizard import defaults
+
         machine = self.known_machine
         hopeful = self._answers or defaults.first_answers(machine, docker_usable=True, environment=self._environment)
         self._asked_for = _asked_for(hopeful.preset)
@@ -117,10 +125,14 @@ class Session:
         return [judged(check, self.preset) for check in self.checks.values()]
 
     def _first(self) -> Answers:
+        from bert_tui.wizard import choices
+
         return choices.suited_answers(self.known_machine, self.checks, self._environment)
 
     def _fitted(self, answers: Answers) -> Answers:
         """GPUs that have gone or are busy now are taken out of kept answers."""
+        from bert_tui.wizard import defaults
+
         machine, wanted = self.known_machine, answers.preset.launch.gpus
         free = {gpu.uuid for gpu in machine.free_gpus}
         fits = wanted == "none" or (len(free) == len(machine.gpus) > 0 if wanted == "all" else free.issuperset(wanted))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import shlex
 import signal
 import time
@@ -18,6 +19,9 @@ from tests.terminal import Terminal
 pytestmark = pytest.mark.ssh
 CLEAR = "\x05\x15"
 """To the end of a line, and away with all of it."""
+HOME = "\x1b[H"
+FIRST_SIZE = re.compile(r"▸ +1 ")
+"""Tensor-parallel size 1 is the one that is chosen."""
 
 
 class Line:
@@ -96,7 +100,7 @@ def test_the_line_is_cut_on_every_page(line: Line, operator: Operator) -> None:
         assert "/data/wi" in terminal.text
         terminal.press("f7")
         terminal.wait_for("Build a dataset", 10)
-        terminal.press("~/corpus/*.txt", "tab", "tab", CLEAR, "~/out/mine")
+        terminal.press("~/corpus/*.txt", "tab", CLEAR, "~/out/mine")
         line.kill_client(terminal)
     with line.back("Which text") as terminal:
         assert "/data/wi" in terminal.text
@@ -118,10 +122,11 @@ def test_the_line_is_cut_on_every_page(line: Line, operator: Operator) -> None:
         assert "100 " in terminal.text
         terminal.press("f3")
         terminal.wait_for("How is the model split?", 20)
-        terminal.press("up", "up")
-        terminal.wait_for("▸  1", 5)
+        terminal.press(HOME)
+        terminal.wait_for(lambda screen: FIRST_SIZE.search(screen) is not None, 5)
         line.kill_client(terminal)
     with line.back("How is the model split?") as terminal:
+        terminal.wait_for(lambda screen: FIRST_SIZE.search(screen) is not None, 5)
         terminal.press("f3")
         terminal.wait_for("This is what will happen", 20)
         line.kill_session(terminal)

@@ -17,10 +17,10 @@ START = "from bert_tui.cli import entry; entry()"
 BROKEN = """
 import bert_tui.app
 from bert_tui.cli import entry
-class Broken(bert_tui.app.BertTui):
-    def on_check_answered(self, event):
-        raise RuntimeError("a mistake of ours")
-bert_tui.app.BertTui = Broken
+from bert_tui.screens.welcome import WelcomePage
+def broken(*ignored):
+    raise RuntimeError("a mistake of ours")
+{place} = broken
 entry()
 """
 
@@ -69,8 +69,12 @@ def test_a_key_leaves_at_once(key: str) -> None:
         assert_restored(terminal)
 
 
-def test_a_crash_is_told_in_one_line_and_lies_in_a_log(tmp_path: Path) -> None:
-    with started(BROKEN) as terminal:
+@pytest.mark.parametrize(
+    "place",
+    ["bert_tui.app.BertTui.on_check_answered", "bert_tui.app._find_runs", "WelcomePage.render", "WelcomePage.redraw"],
+)
+def test_a_crash_is_told_in_one_line_and_lies_in_a_log(tmp_path: Path, place: str) -> None:
+    with started(BROKEN.format(place=place)) as terminal:
         assert terminal.wait_exit(20) == 70
         assert_restored(terminal)
         log = tmp_path / "state" / "bert-tui" / "crash.log"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import random
 import signal
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -121,3 +122,13 @@ def test_errors_sent_into_a_file_take_no_screen_with_them(tmp_path: Path) -> Non
         terminal.press("ctrl+q")
         assert terminal.wait_exit(5) == 0
     assert (tmp_path / "errors").read_text() == ""
+
+
+@pytest.mark.parametrize("answers", [b"\xe4\xff\n", b"9" * 5000 + b"\n", "\u6f22\n".encode(), b"\x1b[31m\n", b"\0\n"])
+def test_lines_of_any_bytes_are_answers_or_refused(answers: bytes) -> None:
+    environment = {**os.environ, "PYTHONPATH": ROOT, "PYTHONIOENCODING": "ascii"}
+    command = [sys.executable, "-c", START, "--plain"]
+    result = subprocess.run(command, input=answers, capture_output=True, env=environment, cwd=ROOT, timeout=60)
+    assert result.returncode == 1, result.stderr
+    assert b"nothing was started; answer 1" in result.stderr
+    assert b"Type a number from 1 to" in result.stderr
