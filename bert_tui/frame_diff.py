@@ -19,14 +19,12 @@ from rich.cells import cell_len
 from rich.color import ColorSystem
 from rich.console import Console, RenderableType
 from rich.style import Style
-from textual import on
 from textual._compositor import ChopsUpdate, CompositorUpdate, LayoutUpdate
 from textual.app import App
-from textual.driver import Driver
 from textual.screen import Screen
 from textual.strip import Strip
 
-from bert_tui.terminal import TerminalCaughtUp, TerminalDriver
+from bert_tui.terminal import TerminalDriver
 
 if TYPE_CHECKING:
     Base = App[int]
@@ -216,15 +214,14 @@ class FrameDifference(Base):
         self.forget_frame()
         super()._suspend_signal()
 
-    @on(TerminalCaughtUp)
-    def _catch_up(self) -> None:
+    def on_terminal_caught_up(self) -> None:
         """Of the frames that were left out only the last is of interest."""
         if self._left_out:
             self._left_out = False
             self.screen.refresh()
 
-    @on(Driver.SignalResume)
-    def _repaint_after_stop(self) -> None:
+    def on_driver_signal_resume(self) -> None:
+        """Somebody else has written on the terminal."""
         self.forget_frame()
         self.screen.refresh()
 

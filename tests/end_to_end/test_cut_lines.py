@@ -114,12 +114,11 @@ def test_the_line_is_cut_on_every_page(line: Line, operator: Operator) -> None:
         terminal.press("tab", CLEAR, "~/my runs")
         terminal.press("f3")
         terminal.wait_for("How large", 20)
-        terminal.press("tab", CLEAR, "10")
-        terminal.wait_for(lambda screen: "10 " in screen, 5)
-        terminal.press("0")
+        terminal.press("tab", CLEAR, "300")
+        terminal.wait_for("300 ", 5)
         line.kill_session(terminal)
     with line.back("How large") as terminal:
-        assert "100 " in terminal.text
+        assert "300 " in terminal.text
         terminal.press("f3")
         terminal.wait_for("How is the model split?", 20)
         terminal.press(HOME)
@@ -132,15 +131,19 @@ def test_the_line_is_cut_on_every_page(line: Line, operator: Operator) -> None:
         line.kill_session(terminal)
     with line.back("This is what will happen") as terminal:
         screen = terminal.text
-        assert "100 steps" in screen
+        assert "300 steps" in screen
         assert "my runs" in screen
         terminal.press("f3")
         terminal.wait_for("Training: step", 60)
         line.kill_session(terminal)
+    before = operator.wait_for_run(lambda run: run["step"] > 0, 10)
     with line.log_in() as terminal:
-        terminal.wait_for(lambda screen: "Watch the training" in screen or "See all runs" in screen, 20)
+        terminal.wait_for("Watch the training", 20)
+        terminal.press("enter")
+        terminal.wait_for("Training: step", 10)
+    assert before["step"] < 300
     run = operator.wait_for_run(lambda run: run["state"] == "finished", 60)
-    assert (run["attempt"], run["step"]) == (1, 100)
+    assert (run["attempt"], run["step"]) == (1, 300)
     assert (operator.home / "my runs").is_dir()
     state = operator.home / ".local" / "state" / "bert-tui"
     assert (state / "answers.toml").stat().st_mode & 0o777 == 0o600

@@ -1,6 +1,5 @@
 """The real program on a real terminal, from the first page to "finished"."""
 
-import shlex
 import signal
 import uuid
 from collections.abc import Iterator
@@ -9,7 +8,7 @@ import docker
 import pytest
 
 from bert_tui.launchers.cpu_image import base_image
-from tests.end_to_end.operator import PROGRAM, Operator
+from tests.end_to_end.operator import Operator
 from tests.terminal import Terminal
 from trainer.spec.resolved import read_resolved
 
@@ -130,22 +129,3 @@ def test_the_terminal_is_killed_while_an_image_is_built(operator: Operator, new_
         terminal.press("ctrl+q")
         assert terminal.wait_exit(5) == 0
     assert operator.runs()[0]["attempt"] == 1
-
-
-@pytest.mark.ssh
-def test_the_ssh_line_is_cut_in_the_middle_of_a_run(operator: Operator, ssh_command: list[str]) -> None:
-    assignments = shlex.join(["env", *(f"{name}={value}" for name, value in operator.environment.items())])
-    program = f"cd {shlex.quote(str(operator.home))} && {assignments} {shlex.join(PROGRAM)}"
-    remote = [ssh_command[0], "-tt", *ssh_command[1:], program]
-    with Terminal(remote, environment=operator.environment) as terminal:
-        walk_to_review(terminal, launcher="local", steps=3000)
-        terminal.press("f3")
-        terminal.wait_for("Training: step", 60)
-        terminal.process.kill()
-        terminal.process.wait(5)
-    before = operator.wait_for_run(lambda run: run["state"] == "running", 10)
-    with Terminal(remote, environment=operator.environment) as terminal:
-        terminal.wait_for("Watch the training", 15)
-        terminal.press("enter")
-        terminal.wait_for("Training: step", 10)
-    assert operator.wait_for_run(lambda run: run["step"] > before["step"], 60)["attempt"] == 1
