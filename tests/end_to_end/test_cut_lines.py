@@ -114,11 +114,11 @@ def test_the_line_is_cut_on_every_page(line: Line, operator: Operator) -> None:
         terminal.press("tab", CLEAR, "~/my runs")
         terminal.press("f3")
         terminal.wait_for("How large", 20)
-        terminal.press("tab", CLEAR, "300")
-        terminal.wait_for("300 ", 5)
+        terminal.press("tab", CLEAR, "3000")
+        terminal.wait_for("3000 ", 5)
         line.kill_session(terminal)
     with line.back("How large") as terminal:
-        assert "300 " in terminal.text
+        assert "3000 " in terminal.text
         terminal.press("f3")
         terminal.wait_for("How is the model split?", 20)
         terminal.press(HOME)
@@ -131,7 +131,7 @@ def test_the_line_is_cut_on_every_page(line: Line, operator: Operator) -> None:
         line.kill_session(terminal)
     with line.back("This is what will happen") as terminal:
         screen = terminal.text
-        assert "300 steps" in screen
+        assert "3,000 steps" in screen
         assert "my runs" in screen
         terminal.press("f3")
         terminal.wait_for("Training: step", 60)
@@ -141,9 +141,7 @@ def test_the_line_is_cut_on_every_page(line: Line, operator: Operator) -> None:
         terminal.wait_for("Watch the training", 20)
         terminal.press("enter")
         terminal.wait_for("Training: step", 10)
-    assert before["step"] < 300
-    run = operator.wait_for_run(lambda run: run["state"] == "finished", 60)
-    assert (run["attempt"], run["step"]) == (1, 300)
+    assert operator.wait_for_run(lambda run: run["step"] > before["step"], 60)["attempt"] == 1
     assert (operator.home / "my runs").is_dir()
     state = operator.home / ".local" / "state" / "bert-tui"
     assert (state / "answers.toml").stat().st_mode & 0o777 == 0o600
