@@ -10,9 +10,11 @@ import sys
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 
 from bert_tui.wizard.answers import answers_file
+from tests.screens.test_endings import assert_restored
 from tests.terminal import KEYS, Terminal
 
 START = "from bert_tui.cli import entry; entry()"
@@ -128,3 +130,17 @@ def test_lines_of_any_bytes_are_answers_or_refused(answers: bytes) -> None:
     assert result.returncode == 1, result.stderr
     assert b"nothing was started; answer 1" in result.stderr
     assert b"Type a number from 1 to" in result.stderr
+
+
+def test_a_stopped_program_gives_the_terminal_back_and_takes_it_again() -> None:
+    with started() as terminal:
+        terminal.process.send_signal(signal.SIGTSTP)
+        wait_until(lambda: psutil.Process(terminal.process.pid).status() == psutil.STATUS_STOPPED)
+        terminal.read(0.2)
+        assert_restored(terminal)
+        terminal.process.send_signal(signal.SIGCONT)
+        sent = len(terminal.received)
+        wait_until(lambda: terminal.read(0.1) is None and b"Train a BERT" in terminal.received[sent:])
+        terminal.press("ctrl+q")
+        assert terminal.wait_exit(5) == 0
+        assert_restored(terminal)
