@@ -338,6 +338,10 @@ TEXTS: dict[str, Words] = {
     ),
     "path.variable": Words("{where}: the variable {value} is not set.", "Type the path itself."),
     "path.user": Words("{where}: there is no user {value} here.", "Begin with / or, at home, with ~/ (not ~NAME)."),
+    "path.colon": Words(
+        "{where} has a colon, which parts the entries of PYTHONPATH: no run could find its code there.",
+        "Choose a folder without a colon in its path.",
+    ),
     "path.too_long": Words(
         "{where} has {value} bytes, too many for a path.",
         "Type a shorter one: {path} bytes at most, and {name} for each name in it.",

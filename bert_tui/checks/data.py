@@ -52,7 +52,7 @@ def check_path_field(field: str, text: str, data: Data | None = None) -> Problem
     looks: dict[str, Callable[[Path], object]] = {
         "data.vocab_file": _read_vocabulary,
         "data.data_path": lambda prefix: _look_at_dataset(prefix, data or Data()),
-        "checkpoint.path": _nearest_folder,
+        "checkpoint.path": _folder_of_runs,
         "logs.tensorboard_path": _nearest_folder,
     }
     try:
@@ -237,12 +237,23 @@ def _folder(name: str, title: str, field: str, text: str | None) -> Check:
     """A folder that is there and can be written, or could be made; tried by writing a file."""
     try:
         path = typed_path(field, text or "")
-        existing = _nearest_folder(path)
+        existing = _folder_of_runs(path) if field == "checkpoint.path" else _nearest_folder(path)
         _write_trial(existing)
     except SpecError as error:
         return _failed(name, title, error)
     seen = f"{path} can be written" if existing == path else f"{path} will be made"
     return Check(name, title, "pass", seen)
+
+
+def _folder_of_runs(path: Path) -> Path:
+    """As :func:`_nearest_folder`. A run's copy of the trainer is found by PYTHONPATH, whose entries a colon parts.
+
+    Raises:
+        RunError: as there, or there is a colon in the path.
+    """
+    if os.pathsep in str(path):
+        raise RunError(Problem("path.colon", str(path)))
+    return _nearest_folder(path)
 
 
 def _nearest_folder(path: Path) -> Path:

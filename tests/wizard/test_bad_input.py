@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from bert_tui import presets
 from bert_tui.advice.words import describe
-from bert_tui.checks.data import FIELDS, check_path_field
+from bert_tui.checks.data import FIELDS, check_path_field, check_paths
 from bert_tui.paths import typed_path
 from bert_tui.widgets.field import pasted_line
 from bert_tui.wizard import browsing, edit, saving
@@ -21,7 +21,7 @@ from bert_tui.wizard.build_form import look_at_text, order_of, proposed_output, 
 from bert_tui.wizard.completion import complete_path
 from bert_tui.wizard.fields import KNOBS
 from bert_tui.wizard.look import look_at_field
-from trainer.spec.preset import Data, Preset
+from trainer.spec.preset import Data, Preset, replace
 from trainer.spec.preset_file import read_preset
 from trainer.spec.problem import DatasetError, RunError
 from trainer.spec.typed_number import decimal_number, whole_number
@@ -127,6 +127,17 @@ def test_a_preset_is_not_saved_where_none_can_be(folder: Path) -> None:
     assert "is a folder" in saving.obstacle("/", replace=True)
     assert "permission" in saving.save_preset(Preset(), "x", folder / "locked" / "a.toml").lower() or os.geteuid() == 0
     assert saving.obstacle("a" * 253, replace=False)
+
+
+def test_no_run_is_put_where_its_code_could_not_be_found() -> None:
+    assert check_path_field("logs.tensorboard_path", "/tmp/a:b") is None
+    problem = check_path_field("checkpoint.path", "/tmp/a:b")
+    assert problem is not None
+    assert problem.code == "path.colon"
+    (check,) = [
+        check for check in check_paths(replace(TINY, checkpoint__path="/tmp/a:b")) if check.name.endswith("nts")
+    ]
+    assert "without a colon" in check.repair
 
 
 # Numbers -----------------------------------------------------------------------------------------------------------

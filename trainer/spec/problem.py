@@ -123,6 +123,7 @@ ENGLISH: dict[str, str] = {
     "path.characters": "{where}: the path has a character that cannot be seen: {value}",
     "path.variable": "{where}: the variable {value} is not set",
     "path.user": "{where}: there is no user {value}",
+    "path.colon": "{where}: a colon in the path, which PYTHONPATH cannot hold",
     "path.too_long": "{where}: {value} bytes; a path has {path} at most, each name in it {name}",
     "path.silent": "{where}: the disk does not answer",
     "path.unusable": "{where}: {reason}",
