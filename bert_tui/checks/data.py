@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from trainer.spec.saved_weights import SavedWeights
     from trainer.spec.vocabulary import Vocabulary
 
-TYPING_SECONDS = 0.3
-"""How long the disk may take to answer while a path is typed."""
+TYPING_SECONDS = 1.0
+"""How long the disk may take to answer for a path that is typed; keys do not wait for it."""
 TYPING_SCAN = 1 << 18
 CHECK_SCAN = 1 << 22
 """Ids and sentences looked at; a run looks at all of them before it starts."""

@@ -134,7 +134,7 @@ def test_a_disk_that_does_not_answer_is_unknown_soon(preset: Preset, monkeypatch
     monkeypatch.setattr(checks, "_nearest_folder", lambda path: released.wait(30))
     started = time.monotonic()
     assert code("checkpoint.path", "/mnt/dead/x") == "path.silent"
-    assert time.monotonic() - started < 1.0
+    assert time.monotonic() - started < 3.0
     released.set()
 
 

@@ -140,7 +140,8 @@ def test_a_stopped_program_gives_the_terminal_back_and_takes_it_again() -> None:
         assert_restored(terminal)
         terminal.process.send_signal(signal.SIGCONT)
         sent = len(terminal.received)
-        wait_until(lambda: terminal.read(0.1) is None and b"Train a BERT" in terminal.received[sent:])
+        terminal.read_all(1)
+        assert b"Train a BERT" in terminal.received[sent:]
         terminal.press("ctrl+q")
         assert terminal.wait_exit(5) == 0
         assert_restored(terminal)
