@@ -1,16 +1,18 @@
-"""What some tests stand on: a Docker Engine, a test sshd.
+"""What some tests stand on: a Docker Engine, a test sshd, a C compiler.
 
-A test marked ``docker`` or ``ssh`` is skipped with the reason where its ground is absent. CI forbids that: there
-BERT_TUI_FORBID_SKIPS=docker,ssh turns the skip into a failure.
+A test marked ``docker``, ``ssh`` or ``compiler`` is skipped with the reason where its ground is absent. CI forbids
+that: there BERT_TUI_FORBID_SKIPS=docker,ssh,compiler turns the skip into a failure.
 """
 
 from __future__ import annotations
 
 import functools
 import os
+import shutil
 import subprocess
 from collections import Counter
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -57,9 +59,16 @@ def _lacking_ssh() -> str:
     return result.stderr.strip() if result.returncode else ""
 
 
+def _lacking_compiler() -> str:
+    """Why nothing can be compiled; empty if it can."""
+    compiler = os.environ.get("CC", "cc")
+    return "" if shutil.which(compiler) else f"no C compiler {compiler} (CC names another)"
+
+
 _GROUNDS: dict[str, Callable[[], str]] = {
     "docker": functools.cache(_lacking_docker),
     "ssh": functools.cache(_lacking_ssh),
+    "compiler": functools.cache(_lacking_compiler),
 }
 
 
@@ -83,3 +92,11 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 def ssh_command() -> list[str]:
     """The beginning of a command line that logs in to the test sshd; for tests marked ``ssh``."""
     return ["ssh", "-F", os.environ[SSH_CONFIG], SSH_HOST]
+
+
+@pytest.fixture(scope="session")
+def fake_nvml(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The fake of NVIDIA's ``libnvidia-ml.so.1``, alone in its folder; for tests marked ``compiler``."""
+    from tests.fake_nvml.library import compile_library
+
+    return compile_library(tmp_path_factory.mktemp("nvml"))
