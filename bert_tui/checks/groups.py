@@ -43,10 +43,9 @@ class Row:
 def rows(questions: Sequence[Question], checks: Mapping[str, Check], opened: Collection[str] = ()) -> list[Row]:
     """What needs attention, failures before cautions; below it a line for each subject. The checks of an opened
     subject follow it."""
-    troubled = [check for check in checks.values() if check.answer != "pass"]
-    order = [question.name for question in questions]
-    troubled.sort(key=lambda check: (_URGENCY[check.answer], order.index(check.name)))
-    shown = [_own_row(check) for check in troubled]
+    troubled = [question for question in questions if (check := checks.get(question.name)) and check.answer != "pass"]
+    troubled.sort(key=lambda question: _URGENCY[checks[question.name].answer])
+    shown = [_own_row(question, checks) for question in troubled]
     for subject, members in _by_subject(questions).items():
         shown += _group_rows(subject, members, checks, opened=subject in opened)
     return shown
@@ -81,15 +80,16 @@ def _place(subject: str) -> int:
 
 
 def _group_rows(subject: str, members: Sequence[Question], checks: Mapping[str, Check], *, opened: bool) -> list[Row]:
-    answered = [checks[question.name] for question in members if question.name in checks]
-    fine = tuple(check for check in answered if check.answer == "pass")
+    answered = [question for question in members if question.name in checks]
+    fine = [question for question in answered if checks[question.name].answer == "pass"]
+    if len(answered) == len(members) and len(fine) <= 1:
+        return [_own_row(question, checks) for question in fine]
+    found = tuple(checks[question.name] for question in fine)
     title = SUBJECTS.get(subject, subject)
     if len(answered) < len(members):
-        return [Row(subject, title, None, f"looking: {len(answered)} of {len(members)} answered", fine, group=True)]
-    if len(fine) <= 1:
-        return [_own_row(check) for check in fine]
-    group = Row(subject, title, "pass", _in_short(fine, whole=len(fine) == len(members)), fine, group=True)
-    return [group, *(_own_row(check, inner=True) for check in fine)] if opened else [group]
+        return [Row(subject, title, None, f"looking: {len(answered)} of {len(members)} answered", found, group=True)]
+    group = Row(subject, title, "pass", _in_short(found, whole=len(fine) == len(members)), found, group=True)
+    return [group, *(_own_row(question, checks, inner=True) for question in fine)] if opened else [group]
 
 
 def _in_short(fine: Sequence[Check], *, whole: bool) -> str:
@@ -100,5 +100,6 @@ def _in_short(fine: Sequence[Check], *, whole: bool) -> str:
     return f"{count}: {', '.join(check.seen for check in fine)}"
 
 
-def _own_row(check: Check, *, inner: bool = False) -> Row:
-    return Row(check.name, check.title, check.answer, check.seen, (check,), inner=inner)
+def _own_row(question: Question, checks: Mapping[str, Check], *, inner: bool = False) -> Row:
+    check = checks[question.name]
+    return Row(check.name, question.title, check.answer, check.seen, (check,), inner=inner)

@@ -177,7 +177,7 @@ def _explained(row: Row, asked: Mapping[str, Check], *, cut_off: bool) -> str:
     if row.group:
         titles = ", ".join(check.title for check in row.checks)
         advice = [check.repair for check in row.checks if check.repair]
-        return "\n".join([f"Space shows these lines: {titles}." if titles else "", *advice])
+        return "\n".join([f"Space shows or hides: {titles}." if titles else "", *advice])
     (check,) = row.checks
     repair = asked[check.name].repair
     if not check.meaning and not repair and not cut_off:

@@ -22,7 +22,8 @@ SIGNS: dict[Answer, tuple[str, str]] = {
 """Sign and colour of each answer."""
 PENDING = (" …", "$muted")
 TITLE_WIDTH = 20
-INDENT = "   "
+"""Of the longest title that is indented."""
+INDENT = "  "
 
 
 class CheckList(OptionList):
