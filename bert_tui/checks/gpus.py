@@ -5,15 +5,15 @@ All answers come from the facts of :class:`Machine`; healthy GPUs share one line
 
 from __future__ import annotations
 
-import itertools
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable
 
 from bert_tui.advice.words import describe
 from bert_tui.checks.check import Answer, Finding
 from bert_tui.checks.runner import Subject, question
 from bert_tui.invocation import program, python
 from bert_tui.machine import Gpu, GpuFault
+from bert_tui.peer_links import crossing_caution, crossing_groups, indices
 from trainer.spec.problem import EnvironmentRefused
 from trainer.spec.sizing import GIB
 
@@ -100,7 +100,7 @@ def devices(subject: Subject) -> Finding:
     seen = f"{seen}; {len(machine.free_gpus)} can be taken"
     if machine.free_gpus:
         return Finding("pass", seen)
-    return Finding("fail", seen, "The lines below say why. Training on the CPU is possible.", "nvidia-smi")
+    return Finding("fail", seen, "The other lines on GPUs say why. Training on the CPU is possible.", "nvidia-smi")
 
 
 def lost(subject: Subject) -> Finding:
@@ -108,7 +108,7 @@ def lost(subject: Subject) -> Finding:
     missing = subject.machine.lost_gpus
     if not missing:
         return _none_of(subject)
-    seen = "; ".join(f"GPU {gpu.index}: {gpu.reason}" for gpu in missing)
+    seen = _by_text((gpu.index, gpu.reason) for gpu in missing)
     meaning = "It cannot be used until it is repaired; the others can." if len(missing) == 1 else _LOST_MEANING
     return Finding("warn", seen, meaning, "; ".join(dict.fromkeys(_DRIVER[gpu.trouble][3] for gpu in missing)))
 
@@ -119,9 +119,9 @@ def in_use(subject: Subject) -> Finding:
     used = [(gpu, user) for gpu, user in users if user]
     if not used:
         return _none_of(subject)
-    seen = "; ".join(f"GPU {gpu.index}: {user}" for gpu, user in used)
+    seen = _by_text((gpu.index, user) for gpu, user in used)
     shared = [gpu for gpu, _ in used if gpu in _chosen(subject)]
-    meaning = f"The run would share {_named(shared)}: its memory may not suffice." if shared else _LEFT_OUT
+    meaning = f"The run would share {indices(shared)}: its memory may not suffice." if shared else _LEFT_OUT
     return Finding("warn", seen, meaning, f"nvidia-smi; {program()} runs")
 
 
@@ -131,9 +131,9 @@ def mode(subject: Subject) -> Finding:
     closed = [gpu for gpu in gpus if gpu.obstacle]
     if not closed:
         exclusive = [gpu for gpu in gpus if gpu.state.mode == "exclusive"]
-        return Finding("pass", f"{_named(exclusive)}: one program at a time") if exclusive else _none_of(subject)
+        return Finding("pass", f"{indices(exclusive)}: one program at a time") if exclusive else _none_of(subject)
     answer: Answer = "fail" if any(gpu in _chosen(subject) for gpu in closed) else "warn"
-    seen = "; ".join(f"GPU {gpu.index}: {gpu.obstacle}" for gpu in closed)
+    seen = _by_text((gpu.index, gpu.obstacle) for gpu in closed)
     return Finding(answer, seen, "It cannot be trained on.", "; ".join(_opening(gpu) for gpu in closed))
 
 
@@ -142,7 +142,7 @@ def memory_errors(subject: Subject) -> Finding:
     broken = [(gpu, text) for gpu in subject.machine.gpus if (text := _memory_state(gpu))]
     if not broken:
         return _none_of(subject)
-    seen = "; ".join(f"GPU {gpu.index}: {text}" for gpu, text in broken)
+    seen = _by_text((gpu.index, text) for gpu, text in broken)
     reset = "; ".join(f"sudo nvidia-smi --gpu-reset -i {gpu.index}" for gpu, _ in broken if gpu.state.needs_reset)
     worn = any(gpu.state.worn_out for gpu, _ in broken)
     meaning = "A program that meets such an error is ended." + " The card should be replaced." * worn
@@ -152,10 +152,10 @@ def memory_errors(subject: Subject) -> Finding:
 def heat(subject: Subject) -> Finding:
     """GPUs that compute more slowly, because of heat or for want of power."""
     gpus = subject.machine.gpus
-    slowed = [f"GPU {gpu.index}: {text}" for gpu in gpus if (text := _slowed_by(gpu))]
+    slowed = _by_text((gpu.index, text) for gpu in gpus if (text := _slowed_by(gpu)))
     if slowed:
         repair = "nvidia-smi -q -d TEMPERATURE,PERFORMANCE; then look at fans, filters and power"
-        return Finding("warn", "; ".join(slowed), "It computes more slowly, and all others wait for it.", repair)
+        return Finding("warn", slowed, "It computes more slowly, and all others wait for it.", repair)
     known = [gpu.temperature for gpu in gpus if gpu.temperature is not None]
     return Finding("pass", f"{max(known):.0f} °C at most") if known else _none_of(subject)
 
@@ -164,25 +164,33 @@ def links(subject: Subject) -> Finding:
     """What joins the GPUs, and whether the parts of one layer would talk over the slowest of it."""
     joined = subject.machine.links
     if not joined:
-        return Finding("pass", "the driver does not tell") if len(subject.machine.gpus) > 1 else NO_GPU
+        count = len(subject.machine.gpus)
+        return Finding("pass", "the driver does not tell" if count > 1 else "one GPU") if count else NO_GPU
     counts = Counter(link.join for link in joined)
-    words = [f"{_JOINS[join]} ({count} of {len(joined)} pairs)" for join, count in counts.items()]
-    seen = words[0].partition(" (")[0] if len(words) == 1 else ", ".join(words)
-    crossing = _crossing_groups(subject)
+    kinds = [f"{_JOINS[join]} ({count} of {len(joined)} pairs)" for join, count in counts.items()]
+    seen = kinds[0].partition(" (")[0] if len(kinds) == 1 else ", ".join(kinds)
+    crossing = crossing_groups(_chosen(subject), subject.preset.parallel.tensor, joined)
     if not crossing:
         return Finding("pass", seen)
-    meaning = f"Tensor parallel would talk between processors: {'; '.join(_named(group) for group in crossing)}."
-    repair = "Choose a smaller tensor-parallel size, or GPUs of one processor: nvidia-smi topo -m"
-    return Finding("warn", seen, meaning, repair)
+    words = describe(crossing_caution(crossing))
+    return Finding("warn", seen, words.what, words.remedy)
 
 
 _LOST_MEANING = "They cannot be used until they are repaired; the others can."
-_LEFT_OUT = "They are left out: what runs there needs them."
+_LEFT_OUT = "The run does not use them."
 _JOINS = {
     "nvlink": "NVLink",
     "pcie": "PCIe",
     "sockets": "PCIe across processors",
 }
+
+
+def _by_text(told: Iterable[tuple[int, str]]) -> str:
+    """What is told of GPUs by their indices, those of which the same is told together."""
+    same: dict[str, list[int]] = {}
+    for index, text in told:
+        same.setdefault(text, []).append(index)
+    return "; ".join(f"GPU {', '.join(map(str, found))}: {text}" for text, found in same.items())
 
 
 def _none_of(subject: Subject) -> Finding:
@@ -196,10 +204,6 @@ def _chosen(subject: Subject) -> tuple[Gpu, ...]:
         return gpus if wanted == "all" else ()
     known = {gpu.uuid: gpu for gpu in gpus}
     return tuple(known[uuid] for uuid in wanted if uuid in known)
-
-
-def _named(gpus: Iterable[Gpu]) -> str:
-    return f"GPU {', '.join(str(gpu.index) for gpu in gpus)}"
 
 
 def _hidden_use(gpu: Gpu) -> str:
@@ -230,22 +234,6 @@ def _slowed_by(gpu: Gpu) -> str:
         degrees = "" if gpu.temperature is None else f" at {gpu.temperature:.0f} °C"
         return f"slowed down by heat{degrees}"
     return "slowed down for want of power" if gpu.state.underpowered else ""
-
-
-def _crossing_groups(subject: Subject) -> list[Sequence[Gpu]]:
-    """The tensor-parallel groups of which two GPUs are joined by nothing but the link between processors."""
-    slow = {(link.first, link.second) for link in subject.machine.links if link.join == "sockets"}
-    return [
-        group
-        for group in _groups(_chosen(subject), subject.preset.parallel.tensor)
-        if any(tuple(sorted(pair)) in slow for pair in itertools.combinations([gpu.index for gpu in group], 2))
-    ]
-
-
-def _groups(gpus: Sequence[Gpu], tensor: int) -> Iterator[Sequence[Gpu]]:
-    """Neighbours, as in ``trainer.ranks``."""
-    for start in range(0, len(gpus), tensor):
-        yield gpus[start : start + tensor]
 
 
 GPU_CHECKS = (

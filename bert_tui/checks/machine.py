@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import importlib.util
 import platform
 import resource
@@ -103,6 +102,8 @@ def clock(subject: Subject) -> Finding:
 
 def _kept_right() -> bool | None:
     """Whether the kernel knows of something that keeps the clock right, such as NTP; None where it does not tell."""
+    import ctypes
+
     try:
         adjtimex = ctypes.CDLL(None).adjtimex
     except (OSError, AttributeError):

@@ -172,17 +172,16 @@ class EnvironmentPage(WizardPage):
 
 
 def _explained(row: Row, asked: Mapping[str, Check], *, cut_off: bool) -> str:
-    """What an answer means, and what to type, also where what was asked for is not needed now; the whole answer where
-    its line is cut off and nothing follows from it. Of a group: which questions it holds, and its advice."""
+    """What an answer means, and what to type, also where what was asked for is not needed now; last the whole answer
+    where its line is cut off. Of a group: which questions it holds, and its advice."""
     if row.group:
         titles = ", ".join(check.title for check in row.checks)
         advice = [check.repair for check in row.checks if check.repair]
         return "\n".join([f"Space shows or hides: {titles}." if titles else "", *advice])
     (check,) = row.checks
     repair = asked[check.name].repair
-    if not check.meaning and not repair and not cut_off:
-        return ""
-    return "\n".join(part for part in (f"{check.title}: {check.meaning or check.seen}", repair) if part)
+    told = [f"{check.title}: {check.meaning}" if check.meaning else "", repair, check.seen if cut_off else ""]
+    return "\n".join(part for part in told if part)
 
 
 def _launcher_line(choice: choices.Choice) -> Line:

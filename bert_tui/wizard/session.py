@@ -63,7 +63,10 @@ class Session:
     def subject(self) -> Subject:
         """What the checks are to be asked about. Before anything is answered: the most that might be wanted."""
         machine = self.known_machine
-        hopeful = self._answers or defaults.first_answers(machine, docker_usable=True, environment=self._environment)
+        if self._answers is not None:
+            hopeful = self._fitted(self._answers)
+        else:
+            hopeful = defaults.first_answers(machine, docker_usable=True, environment=self._environment)
         self._asked_for = _asked_for(hopeful.preset)
         return Subject(hopeful.preset, machine)
 

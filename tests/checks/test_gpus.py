@@ -19,8 +19,10 @@ from bert_tui.checks import gpus
 from bert_tui.checks.check import Check
 from bert_tui.checks.runner import Subject, ask_all
 from bert_tui.machine import Machine, read_machine
+from bert_tui.plan import trial_plan
 from bert_tui.runs.registry import link_run
 from bert_tui.wizard import choices, defaults
+from bert_tui.wizard.session import Session
 from tests.conftest import NO_ENGINE
 from tests.fake_nvml.library import FakeDriver
 from tests.staged_run import StagedRun
@@ -204,6 +206,26 @@ def test_the_order_in_which_gpus_are_chosen_decides_who_talks_to_whom(driver: Fa
     assert "GPU 0, 2; GPU 1, 3" in check.meaning
 
 
+def test_the_plan_warns_of_tensor_parallel_across_processors(driver: FakeDriver) -> None:
+    driver.tells("gpus 8", "sockets 2")
+    machine = read_machine()
+    codes = [[problem.code for problem in trial_plan(replace(LARGE, parallel__tensor=size), machine).cautions]
+             for size in (4, 8)]  # fmt: skip
+    assert ["plan.sockets" in each for each in codes] == [False, True]
+
+
+def test_answers_kept_from_before_give_up_gpus_that_cannot_be_used_now(driver: FakeDriver, tmp_path: Path) -> None:
+    kept = Session(tmp_path / "answers.json")
+    driver.tells("gpus 4")
+    kept.machine = read_machine()
+    kept.settle()
+    kept.change(replace(LARGE, launch__gpus="all"))
+    driver.tells("gpus 4", "1.mig 1")
+    kept.machine = read_machine()
+    assert kept.subject().preset.launch.gpus == (uuid(0), uuid(2))
+    assert "fail" not in troubles(kept.machine, kept.subject().preset).values()
+
+
 def test_gpus_of_a_live_run_are_in_use_by_that_run_until_it_ends(driver: FakeDriver, tmp_path: Path) -> None:
     driver.tells("gpus 2")
     run = StagedRun(tmp_path / "runs")
@@ -235,6 +257,12 @@ def test_the_verb_check_tells_of_the_gpus_there_are(driver: FakeDriver) -> None:
     assert checks["gpu.devices"]["seen"] == "7 x NVIDIA H100 80GB HBM3, 80 GiB; 6 can be taken"
     assert checks["gpu.lost"]["seen"] == "GPU 2: GPU is lost"
     assert checks["gpu.mode"]["answer"] == "fail"
+
+
+def test_the_same_trouble_of_several_gpus_is_told_once(driver: FakeDriver) -> None:
+    driver.tells("gpus 8", *(f"{index}.mig 1" for index in (0, 2, 5)), "7.mode 2")
+    seen = answers(read_machine())["gpu.mode"].seen
+    assert seen.startswith("GPU 0, 2, 5: split into instances (MIG); GPU 7: closed")
 
 
 def test_a_look_at_64_gpus_is_quick(driver: FakeDriver) -> None:

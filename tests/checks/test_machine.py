@@ -159,6 +159,12 @@ def test_small_limits_are_cautions_that_say_what_to_type() -> None:
     assert all(each.meaning and each.repair for each in found)
 
 
+def test_a_clock_that_was_never_set_is_a_caution(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert machine_checks.clock(Subject(TINY, BARE)).answer == "pass"
+    monkeypatch.setattr(time, "localtime", lambda: time.struct_time((1970, 1, 1, 0, 4, 0, 3, 1, 0)))
+    assert machine_checks.clock(Subject(TINY, BARE)).answer == "warn"
+
+
 def test_little_shared_memory_is_a_caution_for_gpus_only(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(local, "SHARED_MEMORY", tmp_path / "absent")
     assert local.shared_memory(Subject(LARGE, BARE)).answer == "warn"
