@@ -179,8 +179,10 @@ def _explained(row: Row, asked: Mapping[str, Check], *, cut_off: bool) -> str:
         advice = [check.repair for check in row.checks if check.repair]
         return "\n".join([f"Space shows or hides: {titles}." if titles else "", *advice])
     (check,) = row.checks
-    repair = asked[check.name].repair
-    told = [f"{check.title}: {check.meaning}" if check.meaning else "", repair, check.seen if cut_off else ""]
+    repair = asked.get(check.name, check).repair
+    if not check.meaning and not repair and not cut_off:
+        return ""
+    told = [f"{check.title}: {check.meaning or check.seen}", repair, check.seen if check.meaning and cut_off else ""]
     return "\n".join(part for part in told if part)
 
 
