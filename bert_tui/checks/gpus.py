@@ -134,7 +134,8 @@ def mode(subject: Subject) -> Finding:
         return Finding("pass", f"{indices(exclusive)}: one program at a time") if exclusive else _none_of(subject)
     answer: Answer = "fail" if any(gpu in _chosen(subject) for gpu in closed) else "warn"
     seen = _by_text((gpu.index, gpu.obstacle) for gpu in closed)
-    return Finding(answer, seen, "It cannot be trained on.", "; ".join(_opening(gpu) for gpu in closed))
+    meaning = "It cannot be trained on." if len(closed) == 1 else "They cannot be trained on."
+    return Finding(answer, seen, meaning, "; ".join(_opening(gpu) for gpu in closed))
 
 
 def memory_errors(subject: Subject) -> Finding:

@@ -18,7 +18,8 @@ def local_torch(subject: Subject) -> Check:
     """torch beside this program, found without importing it."""
     from bert_tui.launchers.local import LocalLauncher
 
-    (check,) = LocalLauncher().check(subject.preset.launch.gpus != "none", image="")
+    launch = subject.preset.launch
+    (check,) = LocalLauncher().check(launch.launcher == "local" and launch.gpus != "none", image="")
     return check
 
 

@@ -17,7 +17,9 @@ from bert_tui import machine as machine_module
 from bert_tui import presets
 from bert_tui.checks import gpus
 from bert_tui.checks.check import Check
+from bert_tui.checks.checklist import check_machine
 from bert_tui.checks.runner import Subject, ask_all
+from bert_tui.launchers.local import torch_version
 from bert_tui.machine import Machine, read_machine
 from bert_tui.plan import trial_plan
 from bert_tui.runs.registry import link_run
@@ -224,6 +226,17 @@ def test_answers_kept_from_before_give_up_gpus_that_cannot_be_used_now(driver: F
     kept.machine = read_machine()
     assert kept.subject().preset.launch.gpus == (uuid(0), uuid(2))
     assert "fail" not in troubles(kept.machine, kept.subject().preset).values()
+
+
+def test_a_torch_without_gpus_holds_back_gpus_without_a_container_and_nothing_else(driver: FakeDriver) -> None:
+    if not (torch_version() or "").endswith("+cpu"):
+        pytest.skip("torch here knows GPUs")
+    driver.tells("gpus 2")
+    checks, suited = check_machine(read_machine())
+    assert (suited.preset.launch.launcher, suited.preset.launch.gpus) == ("local", "none")
+    assert "fail" not in {check.answer for check in checks}
+    wanted, _ = check_machine(read_machine(), ['launch.launcher="local"', 'launch.gpus="all"'])
+    assert [check.name for check in wanted if check.answer == "fail"] == ["local.torch"]
 
 
 def test_gpus_of_a_live_run_are_in_use_by_that_run_until_it_ends(driver: FakeDriver, tmp_path: Path) -> None:
