@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Any
 
 from bert_tui import __version__, diagnostics
 from bert_tui.arguments import number_argument, path_argument
-from bert_tui.checks.check import answer_lines
 from bert_tui.cli_data import add_data_verbs
 from bert_tui.exit_status import ExitStatus
 from bert_tui.invocation import program
@@ -99,6 +98,7 @@ def run(options: argparse.Namespace) -> int:
 def check(options: argparse.Namespace) -> int:
     """``check [PRESET]``: the checklist; without a preset, of what the wizard would begin with here."""
     from bert_tui.checks.checklist import check_machine, check_run
+    from bert_tui.checks.groups import grouped_lines
     from bert_tui.machine import read_machine
 
     machine, lines = read_machine(), []
@@ -111,7 +111,7 @@ def check(options: argparse.Namespace) -> int:
     if options.json:
         print(json.dumps([vars(answer) for answer in answers], ensure_ascii=False, indent=2))
     else:
-        print("\n".join([*(line for answer in answers for line in answer_lines(answer)), *lines]))
+        print("\n".join([*grouped_lines(answers), *lines]))
     failed = any(answer.answer == "fail" for answer in answers)
     return ExitStatus.REFUSED if failed else ExitStatus.FINISHED
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from bert_tui.deadline import within
-from trainer.spec.devices import GpuFacts, GpuTrouble, list_gpus
+from trainer.spec.devices import HEALTHY, GpuFacts, GpuState, GpuTrouble, LostGpu, PeerLink, list_gpus
 
 GpuFault = GpuTrouble | Literal["silent"]
 """Why GPUs cannot be used: what the driver told, or that it did not answer in time."""
@@ -28,7 +29,24 @@ class Gpu:
     """Bytes."""
     memory_free: int
     busy_with: tuple[str, ...] = ()
-    """Processes that use it, as "pid name"; empty if it is free."""
+    """Processes that use it, as "pid name"; empty if there is none."""
+    run: str = ""
+    """The id of the live run of ours that has it, also while that run is being prepared and computes nothing yet."""
+    state: GpuState = HEALTHY
+    temperature: float | None = None
+    """Degrees Celsius; None where it does not tell."""
+
+    @property
+    def obstacle(self) -> str:
+        """Why nobody can compute on the whole of it, in a few words; empty where one can."""
+        if self.state.mig:
+            return "split into instances (MIG)"
+        return "closed to programs (compute mode: prohibited)" if self.state.mode == "prohibited" else ""
+
+    @property
+    def used_by(self) -> str:
+        """Who uses it, in a few words; empty if nobody does."""
+        return f"run {self.run}" if self.run else ", ".join(self.busy_with)
 
 
 @dataclass(frozen=True)
@@ -40,37 +58,44 @@ class Machine:
     memory_total: int
     memory_available: int
     gpus: tuple[Gpu, ...] = ()
+    """Those that answer."""
     driver: str = ""
     """Version of the NVIDIA driver, empty where there is none."""
     gpu_problem: str = ""
     """Why no GPU can be seen, in the driver's words; empty where they can or there is none."""
     gpu_fault: GpuFault = ""
     """The same as one of a few cases."""
+    lost_gpus: tuple[LostGpu, ...] = ()
+    """GPUs that are there and do not answer."""
+    links: tuple[PeerLink, ...] = ()
+    """What joins each two GPUs, as far as the driver tells."""
 
     @property
     def free_gpus(self) -> tuple[Gpu, ...]:
-        """The GPUs that no process uses."""
-        return tuple(gpu for gpu in self.gpus if not gpu.busy_with)
-
-
-@dataclass(frozen=True)
-class _GpuFacts:
-    """What the driver told."""
-
-    gpus: tuple[Gpu, ...] = ()
-    driver: str = ""
-    problem: str = ""
-    fault: GpuFault = ""
+        """The GPUs that can be used and that nobody uses."""
+        return tuple(gpu for gpu in self.gpus if not gpu.used_by and not gpu.obstacle)
 
 
 def read_machine() -> Machine:
-    """Looks at this machine. Takes up to :data:`DRIVER_SECONDS` where the driver hangs."""
+    """Looks at this machine. Takes up to :data:`DRIVER_SECONDS` where the driver hangs; where there are GPUs, also the
+    time it takes to find the live runs that have them."""
     total, available = _memory()
     try:
-        facts = within(DRIVER_SECONDS, _read_gpus, name="nvml")
+        found = within(DRIVER_SECONDS, list_gpus, name="nvml")
     except TimeoutError:
-        facts = _GpuFacts(problem="the NVIDIA driver does not answer", fault="silent")
-    return Machine(usable_cores(), total, available, facts.gpus, facts.driver, facts.problem, facts.fault)
+        problem = "the NVIDIA driver does not answer"
+        return Machine(usable_cores(), total, available, gpu_problem=problem, gpu_fault="silent")
+    return Machine(
+        cores=usable_cores(),
+        memory_total=total,
+        memory_available=available,
+        gpus=_gpus(found.gpus),
+        driver=found.driver,
+        gpu_problem="" if found.trouble == "no-driver" else found.reason,
+        gpu_fault=found.trouble,
+        lost_gpus=found.lost,
+        links=found.links,
+    )
 
 
 def usable_cores() -> int:
@@ -125,14 +150,16 @@ def _statistic(path: Path, name: str) -> int:
     return 0
 
 
-def _read_gpus() -> _GpuFacts:
-    facts = list_gpus()
-    gpus = tuple(_gpu(found) for found in facts.gpus)
-    absent = facts.trouble == "no-driver"
-    return _GpuFacts(gpus, facts.driver, "" if absent else facts.reason, facts.trouble)
+def _gpus(found: Sequence[GpuFacts]) -> tuple[Gpu, ...]:
+    if not found:
+        return ()
+    from bert_tui.runs.held_gpus import held_gpus  # asks the Docker Engine: nothing for machines without GPUs
+
+    held = held_gpus()
+    return tuple(_gpu(facts, held.get(facts.reading.uuid, "")) for facts in found)
 
 
-def _gpu(facts: GpuFacts) -> Gpu:
+def _gpu(facts: GpuFacts, run: str) -> Gpu:
     reading = facts.reading
     total = reading.memory_total or 0
     return Gpu(
@@ -142,4 +169,7 @@ def _gpu(facts: GpuFacts) -> Gpu:
         memory_total=total,
         memory_free=total - (reading.memory_used or 0),
         busy_with=tuple(f"{pid} {name}".strip() for pid, name in facts.processes),
+        run=run,
+        state=facts.state,
+        temperature=reading.temperature,
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ from bert_tui import fit, forecast
 from bert_tui.fit import Device, Room, shape_of
 from bert_tui.machine import Machine
 from bert_tui.paths import expand_path
+from bert_tui.peer_links import crossing_caution, crossing_groups
 from trainer.spec import preset_file, sizing
 from trainer.spec.blend import split_variable, with_prefixes
 from trainer.spec.memory import Memory
@@ -146,7 +147,7 @@ def make_plan(preset: Preset, name: str, machine: Machine) -> Plan:
         recompute_flops=recompute_flops,
         seconds=seconds,
         problems=(*problems, *gpu_problems),
-        cautions=forecast.cautions(preset, seconds),
+        cautions=(*forecast.cautions(preset, seconds), *_link_cautions(gpus, preset.parallel.tensor, machine)),
     )
 
 
@@ -179,6 +180,12 @@ def _choose_gpus(preset: Preset, machine: Machine) -> tuple[Device, tuple[str, .
     absent = [uuid for uuid in wanted if uuid not in known]
     found = ", ".join(known) or _why_no_gpu(machine)
     return "cuda", tuple(wanted), [Problem("gpu.absent", "launch.gpus", uuid, {"found": found}) for uuid in absent]
+
+
+def _link_cautions(chosen: Sequence[str], tensor: int, machine: Machine) -> list[Problem]:
+    known = {gpu.uuid: gpu for gpu in machine.gpus}
+    crossing = crossing_groups([known[uuid] for uuid in chosen if uuid in known], tensor, machine.links)
+    return [crossing_caution(crossing)] if crossing else []
 
 
 def _why_no_gpu(machine: Machine) -> str:

@@ -12,6 +12,7 @@ import shutil
 import subprocess
 from collections import Counter
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -59,14 +60,15 @@ def _lacking_ssh() -> str:
 
 
 def _lacking_compiler() -> str:
-    """Why tests cannot compile what they preload; empty if they can."""
-    return "" if shutil.which("cc") else "no C compiler (cc)"
+    """Why nothing can be compiled; empty if it can."""
+    compiler = os.environ.get("CC", "cc")
+    return "" if shutil.which(compiler) else f"no C compiler {compiler} (CC names another)"
 
 
 _GROUNDS: dict[str, Callable[[], str]] = {
     "docker": functools.cache(_lacking_docker),
     "ssh": functools.cache(_lacking_ssh),
-    "compiler": _lacking_compiler,
+    "compiler": functools.cache(_lacking_compiler),
 }
 
 
@@ -90,3 +92,11 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 def ssh_command() -> list[str]:
     """The beginning of a command line that logs in to the test sshd; for tests marked ``ssh``."""
     return ["ssh", "-F", os.environ[SSH_CONFIG], SSH_HOST]
+
+
+@pytest.fixture(scope="session")
+def fake_nvml(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The fake of NVIDIA's ``libnvidia-ml.so.1``, alone in its folder; for tests marked ``compiler``."""
+    from tests.fake_nvml.library import compile_library
+
+    return compile_library(tmp_path_factory.mktemp("nvml"))

@@ -825,6 +825,10 @@ TEXTS: dict[str, Words] = {
         "Training would take about {value} on this machine.",
         "Choose a smaller model, fewer steps or a machine with GPUs.",
     ),
+    "plan.sockets": Words(
+        "Tensor parallel would talk over the slow link between two processors: {value}.",
+        "Choose a smaller tensor-parallel size, or GPUs of one processor (nvidia-smi topo -m).",
+    ),
     "plan.learning_rate": Words(
         "A learning rate of {value} is far too high: the loss will hardly fall.",
         "Choose one between 0.00001 and 0.001, with which BERT learns.",

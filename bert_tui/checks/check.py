@@ -24,6 +24,18 @@ class Check:
     """What follows from it, where the answer is no plain pass."""
     repair: str = ""
     """What to type or do, where something can be done."""
+    waived: str = ""
+    """Why the present choice does not need it, where that makes a pass of what is none."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """The answer to a question that knows its own name and title: a :class:`Check` without them."""
+
+    answer: Answer
+    seen: str
+    meaning: str = ""
+    repair: str = ""
 
 
 SYMBOLS: dict[Answer, str] = {"pass": "ok", "warn": "!", "fail": "x", "unknown": "?"}

@@ -6,20 +6,30 @@ from collections.abc import Sequence
 
 from bert_tui.checks.check import Check
 from bert_tui.checks.data import DATA_CHECKS, WEIGHTS_CHECK
+from bert_tui.checks.disk import DISK_CHECKS
 from bert_tui.checks.docker import DOCKER_CHECKS
-from bert_tui.checks.environment import DISK, ENVIRONMENT_CHECKS
+from bert_tui.checks.gpus import GPU_CHECKS
+from bert_tui.checks.local import LOCAL_CHECKS
+from bert_tui.checks.machine import SYSTEM_CHECKS
 from bert_tui.checks.plan import PLAN_CHECKS
 from bert_tui.checks.relevance import for_later, judged
 from bert_tui.checks.runner import Question, Subject, ask_all
+from bert_tui.checks.session import SESSION_CHECKS
 from bert_tui.machine import Machine
 from bert_tui.wizard import choices, defaults
 from bert_tui.wizard.answers import Answers
 from trainer.spec.preset import Preset
 from trainer.spec.preset_file import override
 
-MACHINE_CHECKS: tuple[Question, ...] = (*ENVIRONMENT_CHECKS, *DOCKER_CHECKS)
+MACHINE_CHECKS: tuple[Question, ...] = (
+    *SYSTEM_CHECKS,
+    *GPU_CHECKS,
+    *LOCAL_CHECKS,
+    *DOCKER_CHECKS,
+    *SESSION_CHECKS,
+)
 
-LAST_CHECKS: tuple[Question, ...] = (*DATA_CHECKS, DISK)
+LAST_CHECKS: tuple[Question, ...] = (*DATA_CHECKS, *DISK_CHECKS)
 """Asked about everything that was chosen, before it is started."""
 
 

@@ -13,7 +13,8 @@ def judged(check: Check, preset: Preset) -> Check:
     if check.answer == "pass" or _needed(check.name, preset):
         return check
     reason = _reason(check.name)
-    return dataclasses.replace(check, answer="pass", seen=f"{check.seen.rstrip('.')}; {reason}", meaning="", repair="")
+    seen = f"{check.seen.rstrip('.')}; {reason}"
+    return dataclasses.replace(check, answer="pass", seen=seen, meaning="", repair="", waived=reason)
 
 
 def for_later(check: Check, preset: Preset) -> Check:

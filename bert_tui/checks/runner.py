@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from bert_tui.checks.check import Check
+from bert_tui.checks.check import Check, Finding
 from bert_tui.deadline import within
 from bert_tui.machine import Machine
 from trainer.spec.preset import Preset
@@ -30,6 +30,16 @@ class Question:
     ask: Callable[[Subject], Check]
     seconds: float = 5.0
     """How long an answer may take; after that it is unknown."""
+
+
+def question(name: str, title: str, find: Callable[[Subject], Finding], seconds: float = 5.0) -> Question:
+    """A question whose answer takes its name and title."""
+
+    def ask(subject: Subject) -> Check:
+        found = find(subject)
+        return Check(name, title, found.answer, found.seen, found.meaning, found.repair)
+
+    return Question(name, title, ask, seconds)
 
 
 def answer(question: Question, subject: Subject) -> Check:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from textual import on
 from textual.app import ComposeResult
@@ -11,6 +11,7 @@ from textual.content import Content
 from textual.widgets import Button, Input, Label, OptionList, Static
 
 from bert_tui.checks.check import Check
+from bert_tui.checks.groups import Row
 from bert_tui.screens.page import Obstacle, WizardPage
 from bert_tui.widgets.check_list import CheckList
 from bert_tui.widgets.choice_list import ChoiceList, Line
@@ -75,8 +76,7 @@ class EnvironmentPage(WizardPage):
         """Fills in what is known by now."""
         shown = self.query_one(CheckList)
         checks = self.session.judged_checks()
-        for check in checks:
-            shown.show(check)
+        shown.show(checks)
         self.query_one("#lead", Static).update(_summary(checks, len(self.wizard.questions)))
         if self.session.settled:
             self._show_choices()
@@ -100,10 +100,9 @@ class EnvironmentPage(WizardPage):
             image.value = "" if launch.image == "auto" else launch.image
 
     def _explain(self) -> None:
-        checks = self.query_one(CheckList)
-        check = checks.current
-        asked = self.session.checks.get(check.name) if check else None
-        text = _explained(check, asked, cut_off=checks.current_is_cut_off) if check and asked else ""
+        shown = self.query_one(CheckList)
+        row = shown.current
+        text = "" if row is None else _explained(row, self.session.checks, cut_off=shown.current_is_cut_off)
         self.query_one("#explained", Static).update(text)
 
     def obstacles(self) -> Iterator[Obstacle]:
@@ -172,12 +171,19 @@ class EnvironmentPage(WizardPage):
         self.redraw()
 
 
-def _explained(check: Check, asked: Check, *, cut_off: bool) -> str:
-    """What an answer means, and what to type, also where what was asked for is not needed now; the whole answer where
-    its line is cut off and nothing follows from it."""
-    if not check.meaning and not asked.repair and not cut_off:
+def _explained(row: Row, asked: Mapping[str, Check], *, cut_off: bool) -> str:
+    """What an answer means, and what to type, also where what was asked for is not needed now; last the whole answer
+    where its line is cut off. Of a group: which questions it holds, and its advice."""
+    if row.group:
+        titles = ", ".join(check.title for check in row.checks)
+        advice = [check.repair for check in row.checks if check.repair]
+        return "\n".join([f"Space shows or hides: {titles}." if titles else "", *advice])
+    (check,) = row.checks
+    repair = asked.get(check.name, check).repair
+    if not check.meaning and not repair and not cut_off:
         return ""
-    return "\n".join(part for part in (f"{check.title}: {check.meaning or check.seen}", asked.repair) if part)
+    told = [f"{check.title}: {check.meaning or check.seen}", repair, check.seen if check.meaning and cut_off else ""]
+    return "\n".join(part for part in told if part)
 
 
 def _launcher_line(choice: choices.Choice) -> Line:

@@ -14,7 +14,7 @@ from bert_tui.wizard.choices import Choice
 
 
 class GpuDialog(Dialog[tuple[str, ...]]):
-    """A list to tick; GPUs that others use cannot be."""
+    """A list to tick; GPUs that cannot be used say why."""
 
     heading = "Which GPUs take part?"
     lead = "Space ticks, Enter takes the choice. With none, the CPU trains."
@@ -26,7 +26,8 @@ class GpuDialog(Dialog[tuple[str, ...]]):
 
     def compose_body(self) -> ComposeResult:
         """One line a GPU."""
-        ticked = [gpu.value for gpu in self._gpus if self._chosen == "all" or gpu.value in self._chosen]
+        free = [gpu.value for gpu in self._gpus if not gpu.reason]
+        ticked = [value for value in free if self._chosen == "all" or value in self._chosen]
         yield TickList([_line(gpu) for gpu in self._gpus], ticked)
 
     def on_mount(self) -> None:

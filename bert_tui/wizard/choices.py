@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from bert_tui import fit, presets
 from bert_tui.advice import words
 from bert_tui.checks.check import Check
-from bert_tui.machine import Machine
+from bert_tui.machine import Gpu, Machine
 from bert_tui.plan import Plan, trial_plan
 from bert_tui.wizard import defaults
 from bert_tui.wizard.answers import Answers
@@ -89,16 +89,20 @@ def _failure(launcher: str, checks: Mapping[str, Check]) -> str:
 
 
 def gpus(machine: Machine) -> list[Choice]:
-    """The GPUs by UUID; those in use by others cannot be taken."""
-    return [
-        Choice(
-            gpu.uuid,
-            f"GPU {gpu.index}",
-            f"{gpu.name}, {gpu.memory_free / GIB:.0f} of {gpu.memory_total / GIB:.0f} GiB free",
-            f"in use by {', '.join(gpu.busy_with)}" if gpu.busy_with else "",
-        )
-        for gpu in machine.gpus
-    ]
+    """The GPUs by UUID. Those that are in use, lost, split or closed cannot be taken."""
+    answering = {gpu.index: _gpu(gpu) for gpu in machine.gpus}
+    lost = {gpu.index: Choice(f"lost {gpu.index}", _gpu_title(gpu.index), "", gpu.reason) for gpu in machine.lost_gpus}
+    return [choice for _, choice in sorted((answering | lost).items())]
+
+
+def _gpu(gpu: Gpu) -> Choice:
+    detail = f"{gpu.name}, {gpu.memory_free / GIB:.0f} of {gpu.memory_total / GIB:.0f} GiB free"
+    reason = gpu.obstacle or (f"in use by {gpu.used_by}" if gpu.used_by else "")
+    return Choice(gpu.uuid, _gpu_title(gpu.index), detail, reason)
+
+
+def _gpu_title(index: int) -> str:
+    return f"GPU {index}"
 
 
 def sizes(answers: Answers, machine: Machine) -> list[SizeChoice]:

@@ -39,7 +39,7 @@ class Session:
         self.checks: dict[str, Check] = {}
         self.set_aside = _set_aside_words(kept)
         """What became of answers of an earlier time that cannot be gone on from; empty where there are none."""
-        self._asked_for: tuple[bool, str] | None = None
+        self._asked_for: tuple[str, bool, str] | None = None
         self.settled = False
         """Whether the machine is known and every check has been answered once."""
 
@@ -72,14 +72,17 @@ class Session:
         from bert_tui.wizard import defaults
 
         machine = self.known_machine
-        hopeful = self._answers or defaults.first_answers(machine, docker_usable=True, environment=self._environment)
+        if self._answers is not None:
+            hopeful = self._fitted(self._answers)
+        else:
+            hopeful = defaults.first_answers(machine, docker_usable=True, environment=self._environment)
         self._asked_for = _asked_for(hopeful.preset)
         return Subject(hopeful.preset, machine)
 
     @property
     def outdated(self) -> bool:
-        """Whether the checks were asked about another choice of GPUs or image than the present one."""
-        return self.preset.launch.launcher == "docker" and _asked_for(self.preset) != self._asked_for
+        """Whether the checks were asked about another choice of launcher, GPUs or image than the present one."""
+        return _asked_for(self.preset) != self._asked_for
 
     def settle(self) -> None:
         """To be called when every check is answered: makes first answers, or fits kept ones to this machine."""
@@ -142,9 +145,10 @@ class Session:
         return dataclasses.replace(answers, preset=defaults.with_possible_tensor(preset, machine))
 
 
-def _asked_for(preset: Preset) -> tuple[bool, str]:
-    """What the checks of containers depend on."""
-    return preset.launch.gpus != "none", preset.launch.image
+def _asked_for(preset: Preset) -> tuple[str, bool, str]:
+    """What the checks of launchers depend on."""
+    launch = preset.launch
+    return launch.launcher, launch.gpus != "none", launch.image if launch.launcher == "docker" else ""
 
 
 def _set_aside_words(kept: storage.Kept) -> str:

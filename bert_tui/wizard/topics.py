@@ -33,9 +33,10 @@ TOPICS: dict[str, tuple[str, str]] = {
     ),
     "checks": (
         "The checklist",
-        "Each line is one question about this machine. ok: nothing to do. !: it works, with a drawback. x: it has to "
-        "be repaired first. ?: it could not be looked at, so be careful. The arrow keys move to a line; what it means "
-        "and what to type stands below the list. F5 asks everything again.",
+        "Each line is one question about this machine. What needs attention stands first. ok: nothing to do. !: it "
+        "works, with a drawback. x: it has to be repaired first. ?: it could not be looked at, so be careful. The "
+        "arrow keys move to a line; what it means and what to type stands below the list. What is fine is folded into "
+        "one line for each subject: Space shows its lines. F5 asks everything again.",
     ),
     "sizes": (
         "Model sizes",

@@ -55,15 +55,39 @@ LAPTOP_CHECKS = asks(
 )
 SERVER_CHECKS = asks(
     Check("system.os", "Operating system", "pass", "Ubuntu 24.04.1 LTS, Python 3.12.3"),
+    Check("system.cores", "Processor", "pass", "64 usable cores"),
+    Check("system.memory", "Memory", "pass", "480.0 GiB free of 512.0 GiB"),
+    Check("system.limits", "Limits", "pass", "1,048,576 open files, 64 MiB of locked memory"),
     Check("gpu.driver", "GPU driver", "pass", "NVIDIA 570.124.06"),
     Check("gpu.devices", "GPUs", "pass", "8 x NVIDIA A100-SXM4-80GB, 80 GiB"),
+    Check("gpu.busy", "GPUs in use", "pass", "none"),
+    Check(
+        "gpu.heat",
+        "GPU temperature",
+        "warn",
+        "GPU 3: slowed down by heat at 91 °C",
+        "It computes more slowly, and all others wait for it.",
+        "nvidia-smi -q -d TEMPERATURE,PERFORMANCE; then look at fans, filters and power",
+    ),
+    Check("gpu.links", "Links between GPUs", "pass", "NVLink"),
     Check(
         "local.torch", "PyTorch", "fail", "not installed", "Nothing trains without a container.", "pip install torch"
     ),
+    Check("local.shm", "Shared memory", "pass", "256.0 of 256.0 GiB free at /dev/shm"),
     Check("docker.engine", "Docker engine", "pass", "Docker Engine 28.2.2, storage overlay2"),
     Check(
         "docker.shm", "Shared memory", "unknown", "no answer within 5 s", "It could not be looked at.", "Check again."
     ),
+    Check("docker.disk", "Docker's disk", "pass", "812 GiB free at /var/lib/docker"),
+    Check(
+        "session.line",
+        "Session",
+        "pass",
+        "over SSH",
+        "If the line drops, the run goes on; bert-tui shows it again.",
+        "To come back to this very screen: tmux new -A -s bert",
+    ),
+    Check("session.terminal", "Terminal", "pass", "80 x 24"),
 )
 
 

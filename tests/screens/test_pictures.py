@@ -81,6 +81,7 @@ def picture(app: Callable[[], BertTui], page: Page, *keys: str, id: str) -> Any:
         picture(laptop_app, "model", "tab", "tab", "tab", "f1", id="help"),
         picture(laptop_app, "review", "f7", id="save"),
         picture(laptop_app, "model", "down", "tab", "tab", "tab", "ctrl+u", "5", "f3", "f3", id="cautions"),
+        picture(server_app, "environment", "shift+tab", "down", "down", "space", id="unfolded"),
         picture(server_app, "environment", "tab", "enter", "down", "space", id="gpus"),
     ],
 )

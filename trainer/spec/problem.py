@@ -263,6 +263,7 @@ ENGLISH: dict[str, str] = {
     "layout.too_large": "{where}: {value} GiB a {device} needed at every layout that is possible, {available} there",
     # what a plan may be and is hardly meant to be
     "plan.long": "{where}: the run would take about {value} on this machine",
+    "plan.sockets": "{where}: ranks that share every layer would talk between two processors ({value})",
     "plan.learning_rate": "{where}: {value} is far above what BERT is trained with",
 }
 """One English template per code. ``where``, ``value`` and the params of the problem fill it."""

@@ -10,6 +10,7 @@ from trainer.spec.preset import LayerOrder, Model
 VOCAB_MULTIPLE = 128
 """The word table is padded to a multiple of this at every layout, so that no layout changes the model."""
 
+MIB = 1 << 20
 GIB = 1 << 30
 
 
