@@ -83,3 +83,12 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 def ssh_command() -> list[str]:
     """The beginning of a command line that logs in to the test sshd; for tests marked ``ssh``."""
     return ["ssh", "-F", os.environ[SSH_CONFIG], SSH_HOST]
+
+
+@pytest.fixture(scope="session")
+def cpu_image() -> str:
+    """The CPU image, built if this machine has not got it yet (about a minute); for tests marked ``docker``."""
+    from bert_tui.launchers.image import prepare_image
+
+    name, _ = prepare_image("auto", False, lambda step: None)
+    return name

@@ -731,10 +731,6 @@ TEXTS: dict[str, Words] = {
         "Name an image for {here} in launch.image; of images for several, type 'docker pull --platform "
         "linux/{here} {value}'.",
     ),
-    "docker.no_program": Words(
-        "The image has no program called {value}.",
-        "The image must have python3 with torch, numpy and tensorboard; try another launch.image.",
-    ),
     "docker.runtime": Words(
         "The Docker Engine does not know the runtime {value}.",
         "'docker info' lists those it knows; correct default-runtime in /etc/docker/daemon.json.",

@@ -136,7 +136,6 @@ _MEANINGS: tuple[tuple[str, Callable[[re.Match[str]], Problem]], ...] = (
         r"invalid mount config for type \"bind\": stat (.+?): permission denied",
         lambda m: Problem("docker.mount_denied", m.group(1)),
     ),
-    (r"exec: \"?([^\" ]+)\"?: executable file not found", lambda m: Problem("docker.no_program", "", m.group(1))),
     (_FULL_QUEUE, lambda m: Problem("docker.silent", address())),
     (r"no space left on device", lambda m: Problem("docker.disk_full", "", m.string)),
     (

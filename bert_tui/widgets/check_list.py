@@ -71,7 +71,8 @@ class CheckList(OptionList):
 
     def point_out(self) -> None:
         """Moves the cursor to the first answer that is no pass."""
-        troubled = (index for index, name in enumerate(self._names) if self._checks[name].answer != "pass")
+        answered = (self._checks.get(name) for name in self._names)  # the last ones may still be looked at
+        troubled = (index for index, check in enumerate(answered) if check is not None and check.answer != "pass")
         self.highlighted = next(troubled, 0)
 
 

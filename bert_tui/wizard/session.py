@@ -33,7 +33,7 @@ class Session:
         """Why the last answers could not be kept; empty where they are."""
         self.set_aside = kept.set_aside
         """Where damaged answers of an earlier time were moved."""
-        self._asked_for: tuple[bool, str] | None = None
+        self._asked_for: tuple[str, bool, str] | None = None
         self.settled = False
         """Whether the machine is known and every check has been answered once."""
 
@@ -69,7 +69,7 @@ class Session:
 
     @property
     def outdated(self) -> bool:
-        """Whether the checks were asked about another choice of GPUs or image than the present one."""
+        """Whether the checks of containers were asked about another choice than the present one."""
         return self.preset.launch.launcher == "docker" and _asked_for(self.preset) != self._asked_for
 
     def settle(self) -> None:
@@ -125,6 +125,6 @@ class Session:
         return dataclasses.replace(answers, preset=defaults.with_possible_tensor(preset, machine))
 
 
-def _asked_for(preset: Preset) -> tuple[bool, str]:
-    """What the checks of containers depend on."""
-    return preset.launch.gpus != "none", preset.launch.image
+def _asked_for(preset: Preset) -> tuple[str, bool, str]:
+    """What the checks of containers depend on: the trial, on whether a container was chosen at all."""
+    return preset.launch.launcher, preset.launch.gpus != "none", preset.launch.image

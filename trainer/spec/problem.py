@@ -237,7 +237,6 @@ ENGLISH: dict[str, str] = {
     "docker.cuda_requirement": "the driver is too old for the image, which asks for {value}",
     "docker.image_driver": "driver {value} is too old for CUDA {cuda} of the image {image}: {needed} is needed",
     "docker.architecture": "the image {value} is made for {made_for}, this machine is {here}",
-    "docker.no_program": "the image has no program {value}",
     "docker.runtime": "the Docker Engine knows no runtime {value}",
     "docker.name_taken": "there is already a container {value}",
     "docker.image_absent": "the image {value} is not there",
