@@ -163,10 +163,11 @@ class BertTui(FrameDifference, App[int]):
 
     def on_machine_read(self, event: MachineRead) -> None:
         """Asks the questions about it."""
-        from bert_tui.checks.runner import run_checks
+        from bert_tui.checks.runner import run_checks, staged
 
         self.session.machine = event.machine
-        threads = run_checks(self.questions, self.session.subject(), self._answered)
+        first, _ = staged(self.questions)
+        threads = run_checks(first, self.session.subject(), self._answered)
 
         def wait() -> None:
             for thread in threads:
@@ -184,10 +185,15 @@ class BertTui(FrameDifference, App[int]):
         self._redraw()
 
     def on_checks_done(self) -> None:
-        """The first answers can be given now."""
+        """The first answers can be given now, and what is asked about them. Nobody has to wait for that."""
+        from bert_tui.checks.runner import run_checks, staged
+
         order = [question.name for question in self.questions]
         self.session.checks = dict(sorted(self.session.checks.items(), key=lambda item: order.index(item[0])))
         self.session.settle()
+        _, last = staged(self.questions)
+        if last:
+            run_checks(last, self.session.subject(), self._answered)
         self._redraw()
 
     def _redraw(self) -> None:

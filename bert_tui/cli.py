@@ -87,7 +87,8 @@ def run(options: argparse.Namespace) -> int:
     planned = _plan(options, machine)
     if planned.problems:
         raise PresetError(*planned.problems)
-    failed = [answer for answer in check_run(machine, planned.preset) if answer.answer == "fail"]
+    checks = check_run(machine, planned.preset, trial=False)
+    failed = [answer for answer in checks if answer.answer == "fail"]
     if failed:
         diagnostics.tell_failed_checks(failed)
         return ExitStatus.REFUSED

@@ -100,3 +100,12 @@ def fake_nvml(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from tests.fake_nvml.library import compile_library
 
     return compile_library(tmp_path_factory.mktemp("nvml"))
+
+
+@pytest.fixture(scope="session")
+def cpu_image() -> str:
+    """The CPU image, built if this machine has not got it yet (about a minute); for tests marked ``docker``."""
+    from bert_tui.launchers.image import prepare_image
+
+    name, _ = prepare_image("auto", False, lambda step: None)
+    return name

@@ -683,9 +683,17 @@ TEXTS: dict[str, Words] = {
         "The Docker Engine is installed but does not run: nobody listens at {where}.",
         "Start it with 'sudo systemctl start docker'; 'journalctl -u docker' says why it ended.",
     ),
+    "docker.context": Words(
+        "There is no docker context called {value}.",
+        "'docker context ls' lists those that are there; type 'unset DOCKER_CONTEXT; docker context use default'.",
+    ),
     "docker.permission": Words(
-        "You may not use the Docker Engine: access to {where} is denied.",
-        "Join the group docker: type 'sudo usermod -aG docker $USER', then log in again.",
+        "You may not use the Docker Engine: {where} is open to root and the group {value}, and you are not in it.",
+        "Join the group: type 'sudo usermod -aG {value} $USER', then log out and log in again.",
+    ),
+    "docker.group": Words(
+        "You may not use the Docker Engine yet: you are in the group {value}, but this session began before that.",
+        "Log out and log in again; in tmux or screen, end that too ('tmux kill-server').",
     ),
     "docker.silent": Words(
         "The Docker Engine at {where} does not answer.",
@@ -697,6 +705,10 @@ TEXTS: dict[str, Words] = {
     ),
     "docker.refused": Words(
         "The Docker Engine refused: {value}", "The text above is Docker's own; 'docker info' shows the engine's state."
+    ),
+    "docker.old": Words(
+        "Docker Engine {value} is too old to start the containers of this program.",
+        "Update it to 20.10 or newer: docs.docker.com/engine/install; or choose the launcher 'local'.",
     ),
     "docker.podman": Words(
         "Podman answers in Docker's place at {where}. It ignores requests for GPUs without an error, so the run "
@@ -717,6 +729,19 @@ TEXTS: dict[str, Words] = {
     "docker.gpu_start": Words(
         "NVIDIA's container toolkit could not prepare the GPUs: {value}",
         "See whether 'nvidia-smi' works on this machine; a driver that was updated needs a restart.",
+    ),
+    "docker.cuda_requirement": Words(
+        "The NVIDIA driver is too old for the image, which asks for {value}.",
+        "Update the driver, or name an image with an older CUDA in launch.image ('auto' chooses one that fits).",
+    ),
+    "docker.image_driver": Words(
+        "The NVIDIA driver {value} is too old for the image {image}: its CUDA {cuda} needs driver {needed} or newer.",
+        "Update the driver, or name an image with an older CUDA in launch.image ('auto' chooses one that fits).",
+    ),
+    "docker.architecture": Words(
+        "The image {value} is made for {made_for}, but this machine is {here}.",
+        "Name an image for {here} in launch.image; of images for several, type 'docker pull --platform "
+        "linux/{here} {value}'.",
     ),
     "docker.runtime": Words(
         "The Docker Engine does not know the runtime {value}.",
@@ -745,6 +770,17 @@ TEXTS: dict[str, Words] = {
         "{where} does not exist on the machine of the Docker Engine, so it cannot be shown to the container.",
         "Check the path; a disk that is mounted only for you is not seen by the engine.",
     ),
+    "docker.mount_denied": Words(
+        "The Docker Engine, which runs as root, may not look at {where}: it lies on a network disk that counts root as "
+        "nobody, or on one that is mounted only for you.",
+        "Type 'chmod o+x' for each folder on the way to it; of a FUSE mount, mount it with allow_other; or choose a "
+        "folder on a disk of this machine.",
+    ),
+    "docker.mount_private": Words(
+        "{where} lies on {mount} ({kind}), which shows itself only to the user who mounted it, not to the Docker "
+        "Engine.",
+        "Mount it with '-o allow_other' (and 'user_allow_other' in /etc/fuse.conf), or choose another folder.",
+    ),
     "docker.mount_covers": Words(
         "{where} would hide the container's own {value}, so it cannot be shown inside at the same path.",
         "Move the files to a folder of their own, for example below /data or /home.",
@@ -752,6 +788,24 @@ TEXTS: dict[str, Words] = {
     "docker.died": Words(
         "The container ended at once with status {value}: {output}",
         "The image must have python3 with torch, numpy and tensorboard; try another launch.image.",
+    ),
+    "docker.trial_unseen": Words(
+        "A container does not see what was written to {where}: the engine is on another machine or in a virtual one, "
+        "or another disk is mounted there for it.",
+        "'docker info' shows where the engine runs; if the disk was mounted after the engine began, type "
+        "'sudo systemctl restart docker'.",
+    ),
+    "docker.trial_unwritable": Words(
+        "A container cannot write to {where}, though you can: {reason}.",
+        "Choose a folder that belongs to you: in containers, even root has only the rights of its files' owner.",
+    ),
+    "docker.trial_unreadable": Words(
+        "A container cannot read {where}: {reason}.",
+        "In containers, even root has only the rights of the files' owner: type 'chmod o+r {where}', or copy the file.",
+    ),
+    "docker.trial_user": Words(
+        "In containers you are another user ({value} instead of {wanted}), who may not write your files.",
+        "Use an engine without user remapping, or choose the launcher 'local'.",
     ),
     "docker.ulimit": Words(
         "The Docker Engine is not allowed to raise the limit '{value}', so the container runs without it.",

@@ -30,6 +30,8 @@ class Question:
     ask: Callable[[Subject], Check]
     seconds: float = 5.0
     """How long an answer may take; after that it is unknown."""
+    last: bool = False
+    """Whether it is asked when all others are answered, about the choice that they lead to."""
 
 
 def question(name: str, title: str, find: Callable[[Subject], Finding], seconds: float = 5.0) -> Question:
@@ -73,10 +75,17 @@ def run_checks(
     return threads
 
 
+def staged(questions: Sequence[Question]) -> tuple[list[Question], list[Question]]:
+    """Those that are asked first, and those that are asked when they are answered."""
+    first = [question for question in questions if not question.last]
+    return first, [question for question in questions if question.last]
+
+
 def ask_all(questions: Sequence[Question], subject: Subject) -> list[Check]:
-    """Every answer, in the order of the questions. Takes as long as the slowest question may."""
+    """Every answer, in the order of the questions. Takes as long as the slowest question may, and then the slowest of
+    the last ones."""
     answers: dict[str, Check] = {}
-    threads = run_checks(questions, subject, lambda check: answers.__setitem__(check.name, check))
-    for thread in threads:
-        thread.join()
+    for batch in staged(questions):
+        for thread in run_checks(batch, subject, lambda check: answers.__setitem__(check.name, check)):
+            thread.join()
     return [answers[question.name] for question in questions]

@@ -2,39 +2,33 @@
 
 from __future__ import annotations
 
-import contextlib
 import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import docker.errors
-from docker.types import DeviceRequest, LogConfig, Mount, Ulimit
 
 from bert_tui.checks.check import Check
 from bert_tui.checks.docker import docker_checks
+from bert_tui.launchers.container import (
+    create,
+    last_lines,
+    removed_on_error,
+    status_ignored,
+    without_refused_ulimits,
+)
 from bert_tui.launchers.container_spec import (
     ATTEMPT_LABEL,
-    LOG_DRIVER,
-    LOG_OPTIONS,
     RUN_LABEL,
-    TMPFS,
     Caller,
     ContainerSpec,
     container_spec,
     docker_run,
 )
-from bert_tui.launchers.engine import (
-    WORK_SECONDS,
-    address,
-    connect,
-    engine_errors,
-    is_podman,
-    refused_ulimit,
-    remapping,
-)
+from bert_tui.launchers.engine import WORK_SECONDS, address, connect, engine_errors, is_podman, remapping
 from bert_tui.launchers.image import expected_image, prepare_image
 from bert_tui.launchers.protocol import Alive, Exited, Handle, Job, Probe, Step, Unknown
 from trainer.spec.problem import EnvironmentRefused, Problem
@@ -78,17 +72,14 @@ class DockerLauncher:
         """
         engine = address()
         client = connect(engine, seconds=WORK_SECONDS)
-        _require_fit(client, engine, job)
+        require_fit(client, engine, job)
         (job.attempt.run.cache / "home").mkdir(parents=True, exist_ok=True)
-        while True:
+
+        def start_once() -> Handle:
             spec = container_spec(job, Caller.current(), self._refused_ulimits)
-            try:
-                return self._start_once(client, engine, spec, job.attempt, record)
-            except EnvironmentRefused as refusal:
-                refused = refused_ulimit(refusal)
-                if refused not in spec.ulimits:
-                    raise
-                self._refused_ulimits.append(refused)
+            return self._start_once(client, engine, spec, job.attempt, record)
+
+        return without_refused_ulimits(start_once, self._refused_ulimits)
 
     def _start_once(
         self,
@@ -98,11 +89,11 @@ class DockerLauncher:
         attempt: AttemptDirectory,
         record: Callable[[Handle, tuple[str, ...]], None],
     ) -> Handle:
-        container, warnings = _create(client, spec)
+        container, warnings = create(client, spec)
         found_by = {"host": spec.hostname, "engine": engine, "container": container, "name": spec.name}
         handle: Handle = {"launcher": self.name, **found_by}
         notices = [Problem("docker.ulimit", "", name).english for name in self._refused_ulimits]
-        with _removed_on_error(client, container):
+        with removed_on_error(client, container):
             record(handle, (*notices, *warnings))
             with engine_errors():
                 client.start(container)
@@ -135,7 +126,7 @@ class DockerLauncher:
         """
         with engine_errors():
             client = connect(handle["engine"])
-            with _status_ignored(404, 409):  # gone, or not running
+            with status_ignored(404, 409):  # gone, or not running
                 client.kill(handle["container"])
 
     def remove(self, handle: Handle) -> None:
@@ -146,7 +137,7 @@ class DockerLauncher:
         """
         with engine_errors():
             client = connect(handle["engine"], seconds=WORK_SECONDS)
-            with _status_ignored(404):
+            with status_ignored(404):
                 client.remove_container(handle["container"], v=True)
 
 
@@ -186,52 +177,18 @@ def _name_to_show(job: Job) -> str:
         return "IMAGE"
 
 
-def _require_fit(client: Any, engine: str, job: Job) -> None:
+def require_fit(client: Any, engine: str, job: Job) -> None:
+    """That this engine follows the rules by which runs are started.
+
+    Raises:
+        EnvironmentRefused: it is Podman and GPUs are wanted, it makes the caller another user inside, or it is silent.
+    """
     with engine_errors():
         version, info = client.version(), client.info()
     if job.gpus and is_podman(version):
         raise EnvironmentRefused(Problem("docker.podman", engine))
     if remapped := remapping(info):
         raise EnvironmentRefused(Problem("docker.remapped", engine, remapped))
-
-
-def _create(client: Any, spec: ContainerSpec) -> tuple[str, tuple[str, ...]]:
-    """Makes the container; gives its id and what the engine remarked."""
-    host_config = client.create_host_config(
-        init=True,
-        network_mode="none",
-        cap_drop=["ALL"],
-        security_opt=["no-new-privileges"],
-        read_only=True,
-        tmpfs=TMPFS,
-        group_add=[str(group) for group in spec.groups],
-        mem_limit=spec.memory,
-        shm_size=spec.shared_memory,
-        ulimits=[Ulimit(name=name, soft=limit, hard=limit) for name, limit in spec.ulimits.items()],
-        restart_policy={"Name": "no"},
-        log_config=LogConfig(type=LOG_DRIVER, config=LOG_OPTIONS),
-        device_requests=[DeviceRequest(device_ids=list(spec.gpus), capabilities=[["gpu"]])] if spec.gpus else None,
-        mounts=[
-            Mount(str(mount.target), str(mount.source), type="bind", read_only=not mount.writable)
-            for mount in spec.mounts
-        ],
-    )
-    with engine_errors():
-        created = client.create_container(
-            image=spec.image,
-            command=list(spec.command),
-            name=spec.name,
-            hostname=spec.hostname,
-            user=f"{spec.user[0]}:{spec.user[1]}",
-            working_dir=str(spec.working_folder),
-            environment=dict(spec.environment),
-            labels=dict(spec.labels),
-            stop_timeout=spec.stop_seconds,
-            detach=True,
-            use_config_proxy=False,  # there is no network, and proxies may carry passwords
-            host_config=host_config,
-        )
-    return str(created["Id"]), tuple(created.get("Warnings") or ())
 
 
 def _watch_first_moments(client: Any, container: str, attempt: AttemptDirectory) -> None:
@@ -245,36 +202,6 @@ def _watch_first_moments(client: Any, container: str, attempt: AttemptDirectory)
         with engine_errors():
             state = client.inspect_container(container)["State"]
             if state["Status"] == "exited" and not attempt.exit.exists():
-                output = _last_lines(client.logs(container, tail=5))
+                output = last_lines(client.logs(container, tail=5))
                 raise EnvironmentRefused(Problem("docker.died", "", str(state["ExitCode"]), {"output": output}))
         time.sleep(0.1)
-
-
-def _last_lines(output: bytes) -> str:
-    """One line of text that may be shown on a terminal."""
-    lines = output.decode("utf-8", "replace").splitlines()
-    return " / ".join("".join(char for char in line if char.isprintable()).strip() for line in lines) or "no output"
-
-
-@contextlib.contextmanager
-def _removed_on_error(client: Any, container: str) -> Iterator[None]:
-    """Removes the container if what is done with it fails, whatever the reason."""
-    try:
-        yield
-    except BaseException as error:
-        try:
-            with engine_errors():
-                client.remove_container(container, force=True, v=True)
-        except EnvironmentRefused as second:
-            error.add_note(f"the container {container[:12]} may be left behind: {second}")
-        raise
-
-
-@contextlib.contextmanager
-def _status_ignored(*statuses: int) -> Iterator[None]:
-    """Passes over answers of the engine that say that there is nothing to do."""
-    try:
-        yield
-    except docker.errors.APIError as error:
-        if error.status_code not in statuses:
-            raise

@@ -6,8 +6,11 @@ imports the docker SDK; a screen imports it only when it needs the engine.
 
 from __future__ import annotations
 
+import grp
 import os
+import pwd
 import re
+import shutil
 import socket
 import stat
 from collections.abc import Callable, Iterator
@@ -19,6 +22,7 @@ import docker
 import docker.errors
 import requests.exceptions
 from docker.context import ContextAPI
+from docker.context.config import get_current_context_name
 
 from trainer.spec.problem import EnvironmentRefused, Problem
 
@@ -30,11 +34,18 @@ WORK_SECONDS = 120
 
 def address() -> str:
     """Where the engine is, found as the docker command line finds it: DOCKER_HOST, DOCKER_CONTEXT, the current
-    context, the default socket."""
+    context, the default socket.
+
+    Raises:
+        EnvironmentRefused: there is no context of that name, which the command line refuses as well.
+    """
     if host := os.environ.get("DOCKER_HOST"):
         return host
-    context = ContextAPI.get_context(os.environ.get("DOCKER_CONTEXT"))
-    return str(context.Host) if context is not None and context.Host else "unix:///var/run/docker.sock"
+    name = os.environ.get("DOCKER_CONTEXT") or get_current_context_name()
+    context = ContextAPI.get_context(name)
+    if context is None:
+        raise EnvironmentRefused(Problem("docker.context", "", name))
+    return str(context.Host) if context.Host else "unix:///var/run/docker.sock"
 
 
 def connect(engine: str = "", *, seconds: float = ANSWER_SECONDS) -> Any:
@@ -42,7 +53,7 @@ def connect(engine: str = "", *, seconds: float = ANSWER_SECONDS) -> Any:
     its calls may take ``seconds``.
 
     Raises:
-        EnvironmentRefused: it is remote, absent, down, silent, or not for this user.
+        EnvironmentRefused: it is remote, absent, down, silent, or not for this user; or no such context.
     """
     engine = engine or address()
     if not engine.startswith(("unix://", "/")):
@@ -109,6 +120,10 @@ _FULL_QUEUE = "resource temporarily unavailable"
 
 _MEANINGS: tuple[tuple[str, Callable[[re.Match[str]], Problem]], ...] = (
     (r"could not select device driver", lambda m: Problem("docker.gpu_toolkit", "", m.string)),
+    (
+        r"requirement error: unsatisfied condition: ([^,]+)",
+        lambda m: Problem("docker.cuda_requirement", "", m.group(1).strip()),
+    ),
     (r"nvidia-container-cli: (.*)", lambda m: Problem("docker.gpu_start", "", m.group(1))),
     (
         r"unknown(?: or invalid)? runtime(?: name| specified)?:? (\S+)",
@@ -117,6 +132,10 @@ _MEANINGS: tuple[tuple[str, Callable[[re.Match[str]], Problem]], ...] = (
     (r"container name \"?/?([^\" ]+)\"? is already in use", lambda m: Problem("docker.name_taken", "", m.group(1))),
     (r"no such image: (\S+)", lambda m: Problem("docker.image_absent", "", m.group(1))),
     (r"bind source path does not exist: (\S+)", lambda m: Problem("docker.mount_absent", m.group(1))),
+    (
+        r"invalid mount config for type \"bind\": stat (.+?): permission denied",
+        lambda m: Problem("docker.mount_denied", m.group(1)),
+    ),
     (_FULL_QUEUE, lambda m: Problem("docker.silent", address())),
     (r"no space left on device", lambda m: Problem("docker.disk_full", "", m.string)),
     (
@@ -147,15 +166,33 @@ def _knock(path: Path) -> None:
             knock.settimeout(ANSWER_SECONDS)
             knock.connect(str(path))
     except FileNotFoundError as error:
-        raise EnvironmentRefused(Problem("docker.absent", str(path))) from error
+        raise EnvironmentRefused(Problem("docker.down" if _is_installed() else "docker.absent", str(path))) from error
     except ConnectionRefusedError as error:
         raise EnvironmentRefused(Problem("docker.down", str(path))) from error
     except PermissionError as error:
-        raise EnvironmentRefused(Problem("docker.permission", str(path))) from error
+        raise EnvironmentRefused(_no_permission(path)) from error
     except (TimeoutError, BlockingIOError) as error:
         raise EnvironmentRefused(Problem("docker.silent", str(path))) from error
     except OSError as error:
         raise EnvironmentRefused(Problem("docker.lost", str(path), "", {"reason": str(error)})) from error
+
+
+def _is_installed() -> bool:
+    """Whether this machine has an engine, running or not. Where it lies, ordinary users often do not search."""
+    folders = os.pathsep.join((os.environ.get("PATH", os.defpath), "/usr/local/sbin", "/usr/sbin", "/sbin"))
+    return shutil.which("dockerd", path=folders) is not None
+
+
+def _no_permission(path: Path) -> Problem:
+    """Which group opens the socket, and whether the caller is in it: groups are counted when a session begins, so who
+    has just joined has to log in again."""
+    try:
+        group = grp.getgrgid(path.stat().st_gid)
+        user = pwd.getpwuid(os.geteuid()).pw_name
+    except (KeyError, OSError):
+        return Problem("docker.permission", str(path), "docker")
+    joined = user in group.gr_mem and group.gr_gid not in os.getgroups()
+    return Problem("docker.group" if joined else "docker.permission", str(path), group.gr_name)
 
 
 def _text(error: Any) -> str:

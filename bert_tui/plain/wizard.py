@@ -7,7 +7,7 @@ from typing import TextIO
 
 from bert_tui import diagnostics
 from bert_tui.checks.check import answer_lines
-from bert_tui.checks.runner import Question, Subject, ask_all
+from bert_tui.checks.runner import Question, Subject, ask_all, staged
 from bert_tui.exit_status import ExitStatus
 from bert_tui.invocation import program
 from bert_tui.machine import Machine, read_machine
@@ -129,8 +129,11 @@ class PlainWizard:
         session = self._session
         self._dialogue.say("Looking at this machine…")
         session.machine = self._machine or read_machine()
-        session.checks = {check.name: check for check in ask_all(self._questions, session.subject())}
+        first, last = staged(self._questions)
+        session.checks = {check.name: check for check in ask_all(first, session.subject())}
         session.settle()
+        if last:
+            session.checks |= {check.name: check for check in ask_all(last, session.subject())}
 
     def _ask_environment(self) -> None:
         session = self._session

@@ -43,15 +43,6 @@ def make_job(tmp_path: Path) -> MakeJob:
     return make
 
 
-@pytest.fixture(scope="session")
-def cpu_image() -> str:
-    """The CPU image, built if this machine has not got it yet (about a minute); for tests marked ``docker``."""
-    from bert_tui.launchers.image import prepare_image
-
-    name, _ = prepare_image("auto", False, lambda step: None)
-    return name
-
-
 @pytest.fixture
 def no_containers_left(tmp_path: Path) -> Iterator[None]:
     """Ends what a test leaves running, also where it fails."""
