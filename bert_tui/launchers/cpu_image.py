@@ -21,6 +21,8 @@ from typing import IO, Any
 import docker.errors
 
 from bert_tui.launchers.engine import engine_errors, explain
+from bert_tui.launchers.fetching.progress import step_of
+from bert_tui.launchers.fetching.pulling import pull
 from bert_tui.launchers.protocol import Step
 from bert_tui.launchers.wheels import BasePython, fetch_wheels
 from bert_tui.places import cache_folder
@@ -114,10 +116,8 @@ def _require_base(client: Any, report: Callable[[Step], None]) -> None:
     base = base_image()
     if _there(client, base):
         return
-    report(Step(f"pulling {base}"))
     try:
-        with engine_errors():
-            client.pull(base)
+        pull(client, base, lambda progress: report(step_of(base, progress)))
     except EnvironmentRefused as refusal:
         reason = refusal.problems[0].value or refusal.problems[0].english
         raise EnvironmentRefused(Problem("docker.base_absent", "", base, {"reason": reason})) from refusal

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import docker.errors
-from docker.utils import parse_repository_tag
 
+from bert_tui.advice.words import describe
 from bert_tui.launchers.cpu_image import CPU_IMAGE, build_cpu_image, cpu_image_name
-from bert_tui.launchers.engine import connect, engine_errors, explain
+from bert_tui.launchers.engine import connect, engine_errors
+from bert_tui.launchers.fetching.job import pull_order, running_fetch, wait_for
+from bert_tui.launchers.fetching.progress import FetchProgress, step_of
+from bert_tui.launchers.fetching.pulling import PULL_SILENCE, pull
 from bert_tui.launchers.protocol import Step
 from bert_tui.machine import read_machine
 from trainer.spec.problem import EnvironmentRefused, Problem
-
-PULL_SILENCE = 900
-"""Seconds for which a pull may show nothing: the engine is silent while it unpacks a large layer."""
-REPORT_EVERY = 0.25
 
 NVIDIA_IMAGES: tuple[tuple[int, str], ...] = (
     (580, "nvcr.io/nvidia/pytorch:26.09-py3"),
@@ -28,6 +27,31 @@ NVIDIA_IMAGES: tuple[tuple[int, str], ...] = (
 26.09 has CUDA 13, which needs driver 580; 25.02 has CUDA 12.8, and every CUDA 12 runs on driver 525
 (docs.nvidia.com/deploy/cuda-compatibility/minor-version-compatibility.html).
 """
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """What "auto" stands for here, and why."""
+
+    image: str
+    """Its full name; ``bert-tui-cpu`` for the one that is built here; empty where none fits."""
+    reason: str
+    """A sentence."""
+
+
+def propose_image(driver: str, gpus_wanted: bool) -> Proposal:
+    """The image for this driver, in words."""
+    if not gpus_wanted:
+        return Proposal(CPU_IMAGE, "It is built here for training on the CPU.")
+    try:
+        image = choose_image(driver, "cuda")
+    except EnvironmentRefused as refusal:
+        words = describe(refusal.problems[0])
+        return Proposal("", f"{words.what} {words.remedy}")
+    if image == NVIDIA_IMAGES[0][1]:
+        return Proposal(image, f"The newest that is known here; the driver is {driver}.")
+    needed = min(major for major, _ in NVIDIA_IMAGES if int(driver.partition(".")[0]) < major)
+    return Proposal(image, f"The newest for driver {driver}: later images need driver {needed}.")
 
 
 def choose_image(driver: str, device: Literal["cpu", "cuda"]) -> str:
@@ -68,7 +92,7 @@ def prepare_image(image: str, gpus_wanted: bool, report: Callable[[Step], None])
     if chosen == CPU_IMAGE:
         chosen = build_cpu_image(client, report)
     elif image_id(client, chosen) is None:
-        pull(client, chosen, report)
+        _fetch(client, chosen, report)
     found = image_id(client, chosen)
     if found is None:
         raise EnvironmentRefused(Problem("docker.image_absent", "", chosen))
@@ -84,34 +108,17 @@ def image_id(client: Any, image: str) -> str | None:
             return None
 
 
-def pull(client: Any, image: str, report: Callable[[Step], None]) -> None:
-    """Pulls an image, reporting bytes over all layers.
+def _fetch(client: Any, image: str, report: Callable[[Step], None]) -> None:
+    """Pulls the image; where a job does that already, waits for it, and pulls what it could not."""
 
-    Raises:
-        EnvironmentRefused: the registry cannot be reached or does not give it, or the disk is full.
-    """
-    repository, tag = parse_repository_tag(image)
-    layers: dict[str, tuple[int, int]] = {}
-    reported = 0.0
-    report(Step(f"pulling {image}"))
-    with engine_errors():
-        for event in client.pull(repository, tag or "latest", stream=True, decode=True):
-            if "error" in event:
-                raise EnvironmentRefused(explain(event["error"]))
-            _note_layer(layers, event)
-            if time.monotonic() - reported >= REPORT_EVERY:
-                reported = time.monotonic()
-                done, total = (sum(column) for column in zip(*layers.values(), strict=True)) if layers else (0, 0)
-                report(Step(f"pulling {image}: {event.get('status', '')}", done, total, "B"))
+    def show(progress: FetchProgress) -> None:
+        report(step_of(image, progress))
 
-
-def _note_layer(layers: dict[str, tuple[int, int]], event: Mapping[str, Any]) -> None:
-    """Bytes fetched and bytes in all, a layer. Unpacking counts from nothing again and is left out."""
-    layer, progress = event.get("id", ""), event.get("progressDetail") or {}
-    if event.get("status") == "Downloading" and "total" in progress:
-        layers[layer] = (progress["current"], progress["total"])
-    elif event.get("status") in ("Download complete", "Pull complete") and layer in layers:
-        layers[layer] = (layers[layer][1], layers[layer][1])
+    job = running_fetch(pull_order(image))
+    if job is not None:
+        wait_for(job.folder, show)
+    if image_id(client, image) is None:
+        pull(client, image, show)
 
 
 def _chosen(image: str, gpus_wanted: bool) -> str:
