@@ -71,13 +71,26 @@ def choose_image(driver: str, device: Literal["cpu", "cuda"]) -> str:
     raise EnvironmentRefused(Problem("docker.driver_old", "", driver, {"oldest": NVIDIA_IMAGES[-1][0]}))
 
 
+def chosen_image(image: str, gpus_wanted: bool) -> str:
+    """What a preset's ``launch.image`` stands for on this machine; ``bert-tui-cpu`` for the one that is built here.
+
+    Raises:
+        EnvironmentRefused: no image fits the driver, or there is none.
+    """
+    if image.partition(":")[0] == CPU_IMAGE:
+        return CPU_IMAGE
+    if image != "auto":
+        return image
+    return choose_image(read_machine().driver, "cuda") if gpus_wanted else CPU_IMAGE
+
+
 def expected_image(image: str, gpus_wanted: bool) -> str:
     """The full name that :func:`prepare_image` would give, without building or pulling anything.
 
     Raises:
         EnvironmentRefused: it cannot be told: no engine, no base image, no driver.
     """
-    chosen = _chosen(image, gpus_wanted)
+    chosen = chosen_image(image, gpus_wanted)
     return cpu_image_name(connect()) if chosen == CPU_IMAGE else chosen
 
 
@@ -87,7 +100,7 @@ def prepare_image(image: str, gpus_wanted: bool, report: Callable[[Step], None])
     Raises:
         EnvironmentRefused: it cannot be had.
     """
-    chosen = _chosen(image, gpus_wanted)
+    chosen = chosen_image(image, gpus_wanted)
     client = connect(seconds=PULL_SILENCE)
     if chosen == CPU_IMAGE:
         chosen = build_cpu_image(client, report)
@@ -119,11 +132,3 @@ def _fetch(client: Any, image: str, report: Callable[[Step], None]) -> None:
         wait_for(job.folder, show)
     if image_id(client, image) is None:
         pull(client, image, show)
-
-
-def _chosen(image: str, gpus_wanted: bool) -> str:
-    if image.partition(":")[0] == CPU_IMAGE:
-        return CPU_IMAGE
-    if image != "auto":
-        return image
-    return choose_image(read_machine().driver, "cuda") if gpus_wanted else CPU_IMAGE

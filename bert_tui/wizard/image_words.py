@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 
 from bert_tui.invocation import program
+from bert_tui.launchers.fetching.job import FetchView
 from bert_tui.launchers.fetching.progress import FetchProgress, Layer, Phase, Stage
 from bert_tui.metrics.sentences import duration, size
 
@@ -28,13 +29,21 @@ STAGES: dict[Stage, str] = {
 }
 
 
-def headline(progress: FetchProgress) -> str:
-    """What is being done."""
-    if progress.phase == "build":
-        return progress.detail or PHASES["build"]
+def stage(progress: FetchProgress) -> str:
+    """What is being done, without any number."""
     if progress.phase == "pull" and progress.sizes_known and progress.done_bytes == progress.total_bytes:
-        return f"Unpacking: {progress.ready_layers} of {len(progress.layers)} layers ready"
+        return PHASES["unpack"]
     return PHASES[progress.phase]
+
+
+def headline(progress: FetchProgress) -> str:
+    """What is being done, and the builder's own words."""
+    doing = stage(progress)
+    if progress.phase == "build":
+        return progress.detail or doing
+    if doing == PHASES["unpack"] and progress.layers:
+        return f"{doing}: {progress.ready_layers} of {len(progress.layers)} layers ready"
+    return doing
 
 
 def amount(progress: FetchProgress) -> str:
@@ -104,3 +113,20 @@ def cancel_words(keeps_layers: bool) -> str:
     if keeps_layers:
         return "Layers that have come are kept for a day: the next time goes on from there."
     return "This engine keeps no layer of an image that is not whole: the next time begins from nothing."
+
+
+def in_brief(view: FetchView) -> str:
+    """A job in one line."""
+    what = view.order.what
+    match view.state:
+        case "running":
+            return f"{what} is being fetched"
+        case "finished":
+            loaded = ", ".join(view.images)
+            return f"{loaded} is here" if loaded == what else f"{loaded} is here, from {what}"
+        case "cancelled":
+            return f"{what}: cancelled"
+        case "failed":
+            return f"{what}: failed"
+        case _:
+            return f"{what}: ended without a word, as after a kill or a reboot"

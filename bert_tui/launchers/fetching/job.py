@@ -11,6 +11,7 @@ from typing import Literal
 
 from bert_tui.folder_lock import FolderLock, is_held, take_lock
 from bert_tui.launchers.cpu_image import CPU_IMAGE
+from bert_tui.launchers.engine import connect, engine_errors
 from bert_tui.launchers.fetching.folder import (
     FetchEnd,
     FetchFolder,
@@ -22,6 +23,7 @@ from bert_tui.launchers.fetching.folder import (
 from bert_tui.launchers.fetching.loading import require_archive
 from bert_tui.launchers.fetching.progress import FetchProgress
 from bert_tui.launchers.fetching.pulling import full_name
+from bert_tui.launchers.fetching.room import image_disk, needed_bytes, require_room
 from bert_tui.processes import package_environment, spawn_detached
 from trainer.spec.problem import EnvironmentRefused, Problem
 from trainer.spec.records import read_record, to_json
@@ -79,9 +81,12 @@ def start_fetch(order: FetchOrder) -> FetchFolder:
     it is the one that is given back.
 
     Raises:
-        EnvironmentRefused: the job's folder cannot be written.
+        EnvironmentRefused: no engine, too little room, or the job's folder cannot be written.
     """
     folder = folder_of(order)
+    if running_fetch(order) is not None:
+        return folder
+    _refuse_early(order)
     try:
         folder.path.mkdir(mode=0o700, parents=True, exist_ok=True)
         lock = take_lock(folder.lock)
@@ -161,6 +166,14 @@ def wait_for(folder: FetchFolder, show: Callable[[FetchProgress], None]) -> Fetc
             show(view.progress)
         time.sleep(POLL_SECONDS)
     return view
+
+
+def _refuse_early(order: FetchOrder) -> None:
+    """What the job would find out too, told while somebody listens."""
+    client = connect()
+    needed = require_archive(Path(order.file)) if order.file else needed_bytes(order.image)
+    with engine_errors():
+        require_room(needed, image_disk(client.info()))
 
 
 def _write_order(folder: FetchFolder, order: FetchOrder) -> None:

@@ -1,7 +1,7 @@
 """What an engine tells while it fetches an image, understood: each layer's stage, and bytes over all.
 
-The events are those of ``POST /images/create`` and ``POST /images/load`` (docs.docker.com/reference/api/engine), as seen
-from engines 20.10 to 29. An engine learns the size of a layer only when it begins to fetch it, three at a time.
+The events are those of ``POST /images/create`` and ``POST /images/load`` (docs.docker.com/reference/api/engine) of
+engines 20.10 to 29. An engine learns the size of a layer only when it begins to fetch it, three at a time.
 """
 
 from __future__ import annotations

@@ -32,8 +32,8 @@ def full_name(image: str) -> str:
 def pull(
     client: Any, image: str, report: Report, look_at_disk: Callable[[Mapping[str, Any]], ImageDisk] = image_disk
 ) -> None:
-    """Pulls an image, reporting each change, up to some dozens a second. An exception that ``report`` raises, or a signal handler, ends the pull:
-    the engine gives it up when nobody listens any more.
+    """Pulls an image, reporting each change, up to some dozens a second. An exception that ``report`` or a signal
+    handler raises ends the pull: the engine gives it up when nobody listens any more.
 
     Raises:
         EnvironmentRefused: the registry cannot be reached or does not give it, or there is too little room.

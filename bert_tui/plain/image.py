@@ -1,0 +1,172 @@
+"""``bert-tui image`` as lines of text, or as JSON."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+
+from bert_tui import diagnostics
+from bert_tui.exit_status import ExitStatus
+from bert_tui.invocation import program
+from bert_tui.launchers.engine import connect, engine_errors
+from bert_tui.launchers.fetching.folder import FetchFolder, FetchOrder
+from bert_tui.launchers.fetching.here import ImageHere, look_up, names_here
+from bert_tui.launchers.fetching.job import (
+    FetchView,
+    cancel_fetch,
+    find_fetches,
+    load_order,
+    pull_order,
+    start_fetch,
+    wait_for,
+)
+from bert_tui.launchers.fetching.progress import FetchProgress
+from bert_tui.launchers.fetching.room import keeps_layers
+from bert_tui.launchers.image import Proposal, chosen_image, propose_image
+from bert_tui.machine import read_machine
+from bert_tui.metrics.sentences import size
+from bert_tui.wizard.image_words import cancel_words, closed_network_lines, in_brief, progress_line, stage
+from trainer.spec.problem import EnvironmentRefused, Problem
+from trainer.spec.records import to_json
+
+LINE_SECONDS = 2.0
+"""Between two lines of one phase."""
+STATUS = {
+    "finished": ExitStatus.FINISHED,
+    "failed": ExitStatus.FAILED,
+    "cancelled": ExitStatus.STOPPED,
+    "died": ExitStatus.FAILED,
+}
+NO_WAY_OUT = ("docker.registry", "docker.tls")
+"""Problems that a file from another machine solves."""
+
+
+def pull_image(image: str, *, detach: bool, as_json: bool) -> int:
+    """Fetches an image, by default the one for this machine, unless it is here; the exit status."""
+    machine = read_machine()
+    wanted = chosen_image(image or "auto", bool(machine.gpus))
+    order = pull_order(wanted)
+    if look_up(connect(), wanted) is not None:
+        print(json.dumps({"images": [wanted]}) if as_json else f"{wanted} is here already.")
+        return ExitStatus.FINISHED
+    return _fetch(order, detach=detach, as_json=as_json)
+
+
+def load_image(file: Path, *, detach: bool, as_json: bool) -> int:
+    """Loads images from a file; the exit status."""
+    return _fetch(load_order(file), detach=detach, as_json=as_json)
+
+
+def print_fetches(*, as_json: bool) -> int:
+    """The jobs of this user, the last begun first."""
+    views = find_fetches()
+    if as_json:
+        print(json.dumps([_facts(view) for view in views], ensure_ascii=False, indent=2))
+        return ExitStatus.FINISHED
+    if not views:
+        print(f"No image was fetched yet. {program()} image pull fetches the one for this machine.")
+    for view in views:
+        print(in_brief(view))
+        if view.state == "running" and view.progress is not None:
+            print(f"    {progress_line(view.progress)}")
+        if view.problem is not None:
+            diagnostics.tell_problems(EnvironmentRefused(view.problem))
+    return ExitStatus.FINISHED
+
+
+def print_images(*, as_json: bool) -> int:
+    """The image for this machine, then those that are here."""
+    machine, client = read_machine(), connect()
+    proposal = propose_image(machine.driver, bool(machine.gpus))
+    here = [image for name in names_here(client) if (image := look_up(client, name)) is not None]
+    if as_json:
+        facts = {"proposed": vars(proposal), "here": [vars(image) for image in here]}
+        print(json.dumps(facts, ensure_ascii=False, indent=2))
+        return ExitStatus.FINISHED
+    print(_proposal_line(proposal, here))
+    for image in here:
+        inside = ", ".join(f"{name} {value}" for name, value in (("PyTorch", image.pytorch), ("CUDA", image.cuda)) if value)
+        print(f"{size(image.size):>8}  {image.name}{f'  ({inside})' if inside else ''}")
+    return ExitStatus.FINISHED
+
+
+def cancel(what: str) -> int:
+    """Ends the fetch of an image or a file; without a name, the one that is going on."""
+    running = [view for view in find_fetches() if view.state == "running" and (not what or _is_meant(view, what))]
+    if len(running) != 1:
+        names = ", ".join(view.order.what for view in running) or "none is going on"
+        raise EnvironmentRefused(Problem("image.no_job", "", f"{what} ({names})" if what else names))
+    cancel_fetch(running[0].folder)
+    wait_for(running[0].folder, lambda progress: None)
+    client = connect()
+    with engine_errors():
+        print(f"{running[0].order.what} is no longer fetched. {cancel_words(keeps_layers(client.info()))}")
+    return ExitStatus.FINISHED
+
+
+def _fetch(order: FetchOrder, *, detach: bool, as_json: bool) -> int:
+    folder = start_fetch(order)
+    if not detach:
+        return _follow(folder, order, as_json=as_json)
+    words = f"{order.what} is being fetched; see it with: {program()} image status"
+    print(json.dumps({"folder": str(folder.path)}) if as_json else words)
+    return ExitStatus.FINISHED
+
+
+def _follow(folder: FetchFolder, order: FetchOrder, *, as_json: bool) -> int:
+    """Prints how far it is until it ends; Ctrl-C ends only the printing."""
+    try:
+        view = wait_for(folder, _ProgressLines(as_json=as_json).show)
+    except KeyboardInterrupt:
+        diagnostics.tell(f"it goes on; see it with: {program()} image status; end it with: {program()} image cancel")
+        return ExitStatus.DETACHED
+    if as_json:
+        print(json.dumps(_facts(view), ensure_ascii=False))
+    else:
+        print(in_brief(view))
+    if view.problem is not None:
+        diagnostics.tell_problems(EnvironmentRefused(view.problem))
+        if view.problem.code in NO_WAY_OUT and order.image:
+            diagnostics.tell("\n".join(closed_network_lines(order.image)))
+    return STATUS[view.state]
+
+
+class _ProgressLines:
+    """A line now and then, and at each new phase."""
+
+    def __init__(self, *, as_json: bool) -> None:
+        self._as_json = as_json
+        self._shown = 0.0
+        self._doing = ""
+
+    def show(self, progress: FetchProgress) -> None:
+        """Where it is."""
+        now, doing = time.monotonic(), stage(progress)
+        if doing == self._doing and now - self._shown < LINE_SECONDS:
+            return
+        self._shown, self._doing = now, doing
+        print(to_json(progress) if self._as_json else progress_line(progress), flush=True)
+
+
+def _proposal_line(proposal: Proposal, here: list[ImageHere]) -> str:
+    if not proposal.image:
+        return proposal.reason
+    there = any(image.name.startswith(proposal.image) for image in here)
+    state = "is here" if there else f"is not here yet: {program()} image pull"
+    return f"For this machine: {proposal.image} ({proposal.reason.rstrip('.')}); it {state}\n"
+
+
+def _is_meant(view: FetchView, what: str) -> bool:
+    return view.order.image in (what, f"{what}:latest") or view.order.file in (what, str(Path(what).absolute()))
+
+
+def _facts(view: FetchView) -> dict[str, object]:
+    return {
+        "what": view.order.what,
+        "state": view.state,
+        "folder": str(view.folder.path),
+        "images": list(view.images),
+        "progress": json.loads(to_json(view.progress)) if view.progress else None,
+        "problem": view.problem.as_json() if view.problem else None,
+    }
