@@ -29,6 +29,8 @@ from bert_tui.places import cache_folder
 from trainer.spec.problem import EnvironmentRefused, Problem
 
 CPU_IMAGE = "bert-tui-cpu"
+CPU_IMAGE_BYTES = 3 << 30
+"""Room for the image, its wheels and the layers of its build."""
 DEFAULT_BASE = "python:3.11-slim"
 
 _ASK_PYTHON = (

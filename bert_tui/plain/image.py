@@ -86,7 +86,9 @@ def print_images(*, as_json: bool) -> int:
         return ExitStatus.FINISHED
     print(_proposal_line(proposal, here))
     for image in here:
-        inside = ", ".join(f"{name} {value}" for name, value in (("PyTorch", image.pytorch), ("CUDA", image.cuda)) if value)
+        inside = ", ".join(
+            f"{name} {value}" for name, value in (("PyTorch", image.pytorch), ("CUDA", image.cuda)) if value
+        )
         print(f"{size(image.size):>8}  {image.name}{f'  ({inside})' if inside else ''}")
     return ExitStatus.FINISHED
 

@@ -17,7 +17,7 @@ from bert_tui.launchers.cpu_image import CPU_IMAGE, build_cpu_image
 from bert_tui.launchers.engine import connect
 from bert_tui.launchers.fetching.folder import FetchEnd, FetchFolder, FetchOrder, FetchStatus
 from bert_tui.launchers.fetching.loading import load
-from bert_tui.launchers.fetching.progress import FetchProgress
+from bert_tui.launchers.fetching.progress import FetchProgress, Phase
 from bert_tui.launchers.fetching.pulling import PULL_SILENCE, pull
 from bert_tui.launchers.protocol import Step
 from bert_tui.processes import host_name
@@ -37,11 +37,11 @@ class StatusFile:
     """Writes ``status.json`` each second from a thread of its own, so that the heartbeat shows life also while the
     engine says nothing."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, first: Phase) -> None:
         self._path = path
         self._lock = threading.Lock()
         now = time.time()
-        self._status = FetchStatus(os.getpid(), host_name(), now, 0, FetchProgress("ask", moved=now))
+        self._status = FetchStatus(os.getpid(), host_name(), now, 0, FetchProgress(first, moved=now))
 
     def start(self) -> None:
         """Begins to write."""
@@ -104,11 +104,11 @@ def main(arguments: list[str]) -> int:
 
 
 def _outcome(folder: FetchFolder) -> FetchEnd:
-    status = StatusFile(folder.status)
     try:
         order = read_record(FetchOrder, folder.order)
         if order is None:
             raise EnvironmentRefused(Problem("image.no_job", "", str(folder.path)))
+        status = StatusFile(folder.status, "read" if order.file else "ask")
         status.start()
         return FetchEnd("finished", time.time(), images=carry_out(order, status))
     except Cancelled:
