@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from bert_tui import diagnostics
@@ -24,8 +25,12 @@ from bert_tui.launchers.fetching.job import (
 from bert_tui.launchers.fetching.progress import FetchProgress
 from bert_tui.launchers.fetching.room import keeps_layers
 from bert_tui.launchers.image import Proposal, chosen_image, propose_image
-from bert_tui.machine import read_machine
+from bert_tui.machine import Machine, read_machine
 from bert_tui.metrics.sentences import size
+from bert_tui.paths import expand_path
+from bert_tui.plain.dialogue import Dialogue
+from bert_tui.wizard.choices import Choice, sentence
+from bert_tui.wizard.image_look import NO_WAY_OUT, facts, loaded_name, look
 from bert_tui.wizard.image_words import cancel_words, closed_network_lines, in_brief, progress_line, stage
 from trainer.spec.problem import EnvironmentRefused, Problem
 from trainer.spec.records import to_json
@@ -38,8 +43,11 @@ STATUS = {
     "cancelled": ExitStatus.STOPPED,
     "died": ExitStatus.FAILED,
 }
-NO_WAY_OUT = ("docker.registry", "docker.tls")
-"""Problems that a file from another machine solves."""
+WAYS = (
+    Choice("run", "With the training", "the run fetches it when it starts"),
+    Choice("now", "Now", "and wait for it; it goes on if you leave"),
+    Choice("file", "From a file", "that docker save wrote, for machines without internet"),
+)
 
 
 def pull_image(image: str, *, detach: bool, as_json: bool) -> int:
@@ -56,6 +64,35 @@ def pull_image(image: str, *, detach: bool, as_json: bool) -> int:
 def load_image(file: Path, *, detach: bool, as_json: bool) -> int:
     """Loads images from a file; the exit status."""
     return _fetch(load_order(file), detach=detach, as_json=as_json)
+
+
+def ask_for_image(dialogue: Dialogue, answer: str, machine: Machine, gpus_wanted: bool) -> str:
+    """How an image that is not here comes here: with the run, now, or from a file; gives the answer for
+    ``launch.image``, which is another one where a file brought another image. ``answer`` is empty for the proposed one.
+
+    Raises:
+        WentBack, Left, Refused: instead of an answer.
+    """
+    while True:
+        seen = look(answer, machine, gpus_wanted)
+        for name, value in facts(seen):
+            dialogue.say(f"  {name:<9} {value.replace(chr(10), ' ')}", indent=12)
+        if seen.next_step == "take" or not seen.image or seen.problem is not None:
+            return answer
+        way = dialogue.choose("The image", WAYS, "run", "image")
+        if way == "run":
+            return answer
+        try:
+            order = pull_order(seen.image) if way == "now" else load_order(_asked_file(dialogue))
+            lines = _ProgressLines(lambda progress: dialogue.say(progress_line(progress)))
+            view = wait_for(start_fetch(order), lines.show)
+        except EnvironmentRefused as refusal:
+            dialogue.cannot(way, sentence(refusal.problems[0]))
+            continue
+        if view.problem is not None:
+            dialogue.cannot(way, sentence(view.problem))
+        dialogue.say(in_brief(view))
+        answer = (loaded_name(view) if view.order.file else "") or answer
 
 
 def print_fetches(*, as_json: bool) -> int:
@@ -107,6 +144,17 @@ def cancel(what: str) -> int:
     return ExitStatus.FINISHED
 
 
+def _asked_file(dialogue: Dialogue) -> Path:
+    def problem(text: str) -> str:
+        try:
+            load_order(Path(expand_path(text)))
+        except EnvironmentRefused as refusal:
+            return sentence(refusal.problems[0])
+        return ""
+
+    return Path(expand_path(dialogue.ask("File that docker save wrote", "", problem, "image")))
+
+
 def _fetch(order: FetchOrder, *, detach: bool, as_json: bool) -> int:
     folder = start_fetch(order)
     if not detach:
@@ -119,7 +167,8 @@ def _fetch(order: FetchOrder, *, detach: bool, as_json: bool) -> int:
 def _follow(folder: FetchFolder, order: FetchOrder, *, as_json: bool) -> int:
     """Prints how far it is until it ends; Ctrl-C ends only the printing."""
     try:
-        view = wait_for(folder, _ProgressLines(as_json=as_json).show)
+        lines = _ProgressLines(lambda progress: print(to_json(progress) if as_json else progress_line(progress)))
+        view = wait_for(folder, lines.show)
     except KeyboardInterrupt:
         diagnostics.tell(f"it goes on; see it with: {program()} image status; end it with: {program()} image cancel")
         return ExitStatus.DETACHED
@@ -137,8 +186,8 @@ def _follow(folder: FetchFolder, order: FetchOrder, *, as_json: bool) -> int:
 class _ProgressLines:
     """A line now and then, and at each new phase."""
 
-    def __init__(self, *, as_json: bool) -> None:
-        self._as_json = as_json
+    def __init__(self, say: Callable[[FetchProgress], None]) -> None:
+        self._say = say
         self._shown = 0.0
         self._doing = ""
 
@@ -148,7 +197,7 @@ class _ProgressLines:
         if doing == self._doing and now - self._shown < LINE_SECONDS:
             return
         self._shown, self._doing = now, doing
-        print(to_json(progress) if self._as_json else progress_line(progress), flush=True)
+        self._say(progress)
 
 
 def _proposal_line(proposal: Proposal, here: list[ImageHere]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import textwrap
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +24,7 @@ from bert_tui.launchers.fetching.job import (
     read_fetch,
     start_fetch,
 )
+from bert_tui.machine import Machine
 from bert_tui.paths import expand_path
 from bert_tui.screens.browser import Browser
 from bert_tui.screens.page import WizardPage
@@ -40,6 +42,7 @@ TYPING_SECONDS = 0.4
 """The engine is asked about a name once nobody has typed for so long."""
 BAR = 40
 FACT_COLUMN = 13
+FACT_WIDTH = 62
 TONES = {"busy": "$accent", "good": "$success", "bad": "$error", "caution": "$warning", "quiet": "$strong"}
 SIGNS = {"busy": "…", "good": "✓", "bad": "x", "caution": "!", "quiet": "-"}
 
@@ -103,10 +106,12 @@ class ImageScreen(WizardPage):
     }
     """
 
-    def __init__(self, answer: str, gpus_wanted: bool) -> None:
+    def __init__(self, answer: str, gpus_wanted: bool, ask: Callable[[str, Machine, bool], ImageLook] = look) -> None:
+        """``ask`` is where the page gets its facts from: :func:`~bert_tui.wizard.image_look.look`."""
         super().__init__()
         self._answer = answer
         self._gpus_wanted = gpus_wanted
+        self._ask_about = ask
         self._seen: ImageLook | None = None
         self._following = False
         self._typing: Timer | None = None
@@ -138,8 +143,8 @@ class ImageScreen(WizardPage):
         self._typing = self.set_timer(TYPING_SECONDS, self._look)
 
     def _look(self) -> None:
-        answer, machine, gpus_wanted = self._answer, self.session.known_machine, self._gpus_wanted
-        in_background(lambda: Looked(answer, look(answer, machine, gpus_wanted)), self.post_message)
+        answer, machine = self._answer, self.session.known_machine
+        in_background(lambda: Looked(answer, self._ask_about(answer, machine, self._gpus_wanted)), self.post_message)
 
     @on(Looked)
     def _looked(self, message: Looked) -> None:
@@ -157,6 +162,7 @@ class ImageScreen(WizardPage):
     @on(Followed)
     def _followed(self, message: Followed) -> None:
         self._following = False
+        self.notice("")
         if self._seen is None:
             return
         self._show(with_fetch(self._seen, message.view))
@@ -264,8 +270,8 @@ class ImageScreen(WizardPage):
 def _facts(seen: ImageLook) -> Content:
     parts: list[str | tuple[str, str]] = []
     for name, value in facts(seen):
-        indented = value.replace("\n", f"\n{'':<{FACT_COLUMN}}")
-        parts += [(f"{name:<{FACT_COLUMN}}", "$muted"), f"{indented}\n"]
+        lines = [folded for line in value.split("\n") for folded in textwrap.wrap(line, FACT_WIDTH)]
+        parts += [(f"{name:<{FACT_COLUMN}}", "$muted"), f"\n{'':<{FACT_COLUMN}}".join(lines), "\n"]
     return Content.assemble(*parts)
 
 

@@ -31,7 +31,8 @@ from trainer.spec.sizing import GIB
 LAYERS_SHOWN = 5
 NO_WAY_OUT = ("docker.registry", "docker.tls")
 """Problems that a file from another machine solves."""
-STARTABLE = Literal["fetch", "wait", "take"]
+NextStep = Literal["fetch", "wait", "take"]
+"""What going on means: fetching the image, waiting for it, or taking it."""
 
 
 @dataclass(frozen=True)
@@ -52,8 +53,8 @@ class ImageLook:
     """Why the image cannot be told, or the engine cannot be asked."""
 
     @property
-    def next_step(self) -> STARTABLE:
-        """What going on means now."""
+    def next_step(self) -> NextStep:
+        """By what is here and what is going on."""
         if self.fetch is not None and self.fetch.state == "running":
             return "wait"
         return "take" if self.here is not None else "fetch"
@@ -199,6 +200,6 @@ def _inside(image: ImageHere) -> str:
 
 def _room(seen: ImageLook, disk: ImageDisk) -> str:
     free = f"{disk.free / GIB:.0f} GiB free in {disk.folder}" if disk.free is not None else "unknown"
-    need = f"needs about {seen.needed / GIB:.0f} GiB" if seen.needed else "its size shows while it is fetched"
+    need = f"needs about {seen.needed / GIB:.0f} GiB" if seen.needed else "its size is not known beforehand"
     short = disk.free is not None and seen.needed > disk.free
     return f"{need}; {free}{': too little' if short else ''}"

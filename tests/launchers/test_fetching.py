@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import io
 import os
 import signal
 import time
@@ -12,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from bert_tui.cli import main
 from bert_tui.launchers.engine import connect
 from bert_tui.launchers.fetching.folder import FetchFolder, FetchStatus
 from bert_tui.launchers.fetching.job import (
@@ -29,7 +31,11 @@ from bert_tui.launchers.fetching.pulling import pull
 from bert_tui.launchers.fetching.room import ImageDisk, keeps_layers
 from bert_tui.launchers.image import image_id, prepare_image
 from bert_tui.launchers.protocol import Step
+from bert_tui.machine import Machine
+from bert_tui.plain.dialogue import Dialogue, Refused
+from bert_tui.plain.image import ask_for_image
 from bert_tui.wizard.image_words import progress_line, silence
+from bert_tui.wizard.topics import explained_topic
 from tests.launchers.registry import Registry, serving
 from trainer.spec.problem import EnvironmentRefused
 from trainer.spec.records import read_record
@@ -199,6 +205,37 @@ def test_loading_from_a_file_that_the_engine_saved(registry: Registry, tmp_path:
     assert view.state == "failed"
     assert view.problem is not None
     assert (view.problem.code, view.problem.where) == ("image.file", str(part))
+
+
+@pytest.mark.docker
+def test_the_verbs(registry: Registry, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    image, file = registry.image(), tmp_path / "image.tar.gz"
+    assert main(["image", "pull", image]) == 0
+    assert capsys.readouterr().out.splitlines()[-1] == f"{image} is here"
+    assert main(["image", "pull", image]) == 0
+    assert capsys.readouterr().out == f"{image} is here already.\n"
+    assert main(["image", "status"]) == 0
+    assert main(["image", "list"]) == 0
+    assert image in capsys.readouterr().out
+    assert main(["image", "cancel", image]) == 1
+    file.write_text("no archive")
+    assert main(["image", "load", str(file)]) == 1
+    registry.refusal = 401
+    assert main(["image", "pull", registry.image("2")]) == 4
+    assert "docker login" in capsys.readouterr().err
+
+
+@pytest.mark.docker
+def test_the_questions_by_lines(registry: Registry) -> None:
+    """Fetched on the spot, from a name that is not the proposed one; a tag that is not there refuses the answer."""
+    out = io.StringIO()
+    machine = Machine(cores=2, memory_total=1 << 34, memory_available=1 << 34)
+    dialogue = Dialogue(io.StringIO("2\n"), out, explained_topic)
+    assert ask_for_image(dialogue, registry.image(), machine, False) == registry.image()
+    assert f"{registry.image()} is here" in out.getvalue()
+    dialogue = Dialogue(io.StringIO("2\n"), out, explained_topic)
+    with pytest.raises(Refused, match="manifest unknown"):
+        ask_for_image(dialogue, registry.image("2"), machine, False)
 
 
 def test_files_that_are_refused_at_once(tmp_path: Path) -> None:
