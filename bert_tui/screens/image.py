@@ -42,7 +42,7 @@ TYPING_SECONDS = 0.4
 """The engine is asked about a name once nobody has typed for so long."""
 BAR = 40
 FACT_COLUMN = 13
-FACT_WIDTH = 62
+FACT_WIDTH = 63
 TONES = {"busy": "$accent", "good": "$success", "bad": "$error", "caution": "$warning", "quiet": "$strong"}
 SIGNS = {"busy": "…", "good": "✓", "bad": "x", "caution": "!", "quiet": "-"}
 
@@ -91,7 +91,7 @@ class ImageScreen(WizardPage):
     page = "environment"
     field = "image"
     heading = "The container image"
-    lead = "It brings PyTorch and has to be fetched once. Fetching goes on when you leave or the line drops."
+    lead = "It brings PyTorch. Fetching it goes on when you leave or the line drops."
     next_label = "Fetch"
 
     BINDINGS = [("f5", "load", "Load a file"), ("f6", "cancel", "Stop fetching")]
