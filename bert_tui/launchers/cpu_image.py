@@ -21,7 +21,7 @@ from typing import IO, Any
 import docker.errors
 
 from bert_tui.launchers.engine import engine_errors, explain
-from bert_tui.launchers.fetching.progress import step_of
+from bert_tui.launchers.fetching.progress import as_steps
 from bert_tui.launchers.fetching.pulling import pull
 from bert_tui.launchers.protocol import Step
 from bert_tui.launchers.wheels import BasePython, fetch_wheels
@@ -119,7 +119,7 @@ def _require_base(client: Any, report: Callable[[Step], None]) -> None:
     if _there(client, base):
         return
     try:
-        pull(client, base, lambda progress: report(step_of(base, progress)))
+        pull(client, base, as_steps(base, report))
     except EnvironmentRefused as refusal:
         reason = refusal.problems[0].value or refusal.problems[0].english
         raise EnvironmentRefused(Problem("docker.base_absent", "", base, {"reason": reason})) from refusal

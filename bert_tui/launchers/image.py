@@ -12,7 +12,7 @@ from bert_tui.advice.words import describe
 from bert_tui.launchers.cpu_image import CPU_IMAGE, build_cpu_image, cpu_image_name
 from bert_tui.launchers.engine import connect, engine_errors
 from bert_tui.launchers.fetching.job import pull_order, running_fetch, wait_for
-from bert_tui.launchers.fetching.progress import FetchProgress, step_of
+from bert_tui.launchers.fetching.progress import as_steps
 from bert_tui.launchers.fetching.pulling import PULL_SILENCE, pull
 from bert_tui.launchers.protocol import Step
 from bert_tui.machine import read_machine
@@ -123,10 +123,7 @@ def image_id(client: Any, image: str) -> str | None:
 
 def _fetch(client: Any, image: str, report: Callable[[Step], None]) -> None:
     """Pulls the image; where a job does that already, waits for it, and pulls what it could not."""
-
-    def show(progress: FetchProgress) -> None:
-        report(step_of(image, progress))
-
+    show = as_steps(image, report)
     job = running_fetch(pull_order(image))
     if job is not None:
         wait_for(job.folder, show)

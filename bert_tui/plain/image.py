@@ -12,7 +12,7 @@ from bert_tui.exit_status import ExitStatus
 from bert_tui.invocation import program
 from bert_tui.launchers.engine import connect, engine_errors
 from bert_tui.launchers.fetching.folder import FetchFolder, FetchOrder
-from bert_tui.launchers.fetching.here import ImageHere, look_up, names_here
+from bert_tui.launchers.fetching.here import look_up, names_here
 from bert_tui.launchers.fetching.job import (
     FetchView,
     cancel_fetch,
@@ -24,14 +24,21 @@ from bert_tui.launchers.fetching.job import (
 )
 from bert_tui.launchers.fetching.progress import FetchProgress
 from bert_tui.launchers.fetching.room import keeps_layers
-from bert_tui.launchers.image import Proposal, chosen_image, propose_image
+from bert_tui.launchers.image import chosen_image
 from bert_tui.machine import Machine, read_machine
 from bert_tui.metrics.sentences import size
 from bert_tui.paths import expand_path
 from bert_tui.plain.dialogue import Dialogue
 from bert_tui.wizard.choices import Choice, sentence
-from bert_tui.wizard.image_look import NO_WAY_OUT, facts, loaded_name, look
-from bert_tui.wizard.image_words import cancel_words, closed_network_lines, in_brief, progress_line, stage
+from bert_tui.wizard.image_look import ImageLook, facts, loaded_name, look
+from bert_tui.wizard.image_words import (
+    cancel_words,
+    closed_network_lines,
+    in_brief,
+    progress_line,
+    stage,
+    unreachable_image,
+)
 from trainer.spec.problem import EnvironmentRefused, Problem
 from trainer.spec.records import to_json
 
@@ -115,13 +122,16 @@ def print_fetches(*, as_json: bool) -> int:
 def print_images(*, as_json: bool) -> int:
     """The image for this machine, then those that are here."""
     machine, client = read_machine(), connect()
-    proposal = propose_image(machine.driver, bool(machine.gpus))
+    proposed = look("", machine, bool(machine.gpus))
     here = [image for name in names_here(client) if (image := look_up(client, name)) is not None]
     if as_json:
-        facts = {"proposed": vars(proposal), "here": [vars(image) for image in here]}
+        facts = {
+            "proposed": vars(proposed.proposal) | {"here": proposed.here is not None},
+            "here": [vars(image) for image in here],
+        }
         print(json.dumps(facts, ensure_ascii=False, indent=2))
         return ExitStatus.FINISHED
-    print(_proposal_line(proposal, here))
+    print(_proposal_line(proposed))
     for image in here:
         inside = ", ".join(
             f"{name} {value}" for name, value in (("PyTorch", image.pytorch), ("CUDA", image.cuda)) if value
@@ -158,13 +168,13 @@ def _asked_file(dialogue: Dialogue) -> Path:
 def _fetch(order: FetchOrder, *, detach: bool, as_json: bool) -> int:
     folder = start_fetch(order)
     if not detach:
-        return _follow(folder, order, as_json=as_json)
+        return _follow(folder, as_json=as_json)
     words = f"{order.what} is being fetched; see it with: {program()} image status"
     print(json.dumps({"folder": str(folder.path)}) if as_json else words)
     return ExitStatus.FINISHED
 
 
-def _follow(folder: FetchFolder, order: FetchOrder, *, as_json: bool) -> int:
+def _follow(folder: FetchFolder, *, as_json: bool) -> int:
     """Prints how far it is until it ends; Ctrl-C ends only the printing."""
     try:
         lines = _ProgressLines(lambda progress: print(to_json(progress) if as_json else progress_line(progress)))
@@ -178,8 +188,8 @@ def _follow(folder: FetchFolder, order: FetchOrder, *, as_json: bool) -> int:
         print(in_brief(view))
     if view.problem is not None:
         diagnostics.tell_problems(EnvironmentRefused(view.problem))
-        if view.problem.code in NO_WAY_OUT and order.image:
-            diagnostics.tell("\n".join(closed_network_lines(order.image)))
+    if image := unreachable_image(view):
+        diagnostics.tell("\n".join(closed_network_lines(image)))
     return STATUS[view.state]
 
 
@@ -200,11 +210,11 @@ class _ProgressLines:
         self._say(progress)
 
 
-def _proposal_line(proposal: Proposal, here: list[ImageHere]) -> str:
+def _proposal_line(seen: ImageLook) -> str:
+    proposal = seen.proposal
     if not proposal.image:
-        return proposal.reason
-    there = any(image.name.startswith(proposal.image) for image in here)
-    state = "is here" if there else f"is not here yet: {program()} image pull"
+        return f"{proposal.reason}\n"
+    state = "is here" if seen.here is not None else f"is not here yet: {program()} image pull"
     return f"For this machine: {proposal.image} ({proposal.reason.rstrip('.')}); it {state}\n"
 
 

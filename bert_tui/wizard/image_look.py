@@ -24,13 +24,12 @@ from bert_tui.wizard.image_words import (
     rate,
     silence,
     time_left,
+    unreachable_image,
 )
 from trainer.spec.problem import EnvironmentRefused, Problem
 from trainer.spec.sizing import GIB
 
 LAYERS_SHOWN = 5
-NO_WAY_OUT = ("docker.registry", "docker.tls")
-"""Problems that a file from another machine solves."""
 NextStep = Literal["fetch", "wait", "take"]
 """What going on means: fetching the image, waiting for it, or taking it."""
 
@@ -180,9 +179,9 @@ def _running(view: FetchView, now: float | None) -> FetchWords:
 def _failed(view: FetchView, problem: Problem) -> FetchWords:
     words = describe(problem)
     lines = [words.remedy]
-    if problem.code in NO_WAY_OUT and view.order.image:
+    if image := unreachable_image(view):
         lines = ["Without a way to the registry, take the image from another machine:"]
-        lines += [*closed_network_lines(view.order.image)[:3], "Bring the file here, then F5 loads it."]
+        lines += [*closed_network_lines(image)[:3], "Bring the file here, then F5 loads it."]
     return FetchWords(f"Failed: {words.what}", "bad", lines=tuple(lines))
 
 

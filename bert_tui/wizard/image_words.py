@@ -8,6 +8,7 @@ from bert_tui.invocation import program
 from bert_tui.launchers.fetching.job import FetchView
 from bert_tui.launchers.fetching.progress import FetchProgress, Layer, Phase, Stage
 from bert_tui.metrics.sentences import duration, size
+from trainer.spec.problem import Problem
 
 QUIET_SECONDS = 20.0
 """For so long nothing may move before it is told of."""
@@ -106,6 +107,18 @@ def closed_network_lines(image: str) -> tuple[str, ...]:
         "Bring the file here, by scp or on a disk, and load it:",
         f"    {program()} image load {file}",
     )
+
+
+def unreachable_image(view: FetchView) -> str:
+    """The image that a file from another machine would bring, where a fetch failed for want of a way to the registry;
+    else empty."""
+    match view.problem:
+        case Problem(code="docker.registry" | "docker.tls"):
+            return view.order.image
+        case Problem(code="docker.base_absent", value=base):
+            return base
+        case _:
+            return ""
 
 
 def cancel_words(keeps_layers: bool) -> str:

@@ -171,7 +171,7 @@ def wait_for(folder: FetchFolder, show: Callable[[FetchProgress], None]) -> Fetc
 def _refuse_early(order: FetchOrder) -> None:
     """What the job would find out too, told while somebody listens."""
     client = connect()
-    needed = require_archive(Path(order.file)) if order.file else needed_bytes(order.image)
+    needed = require_archive(Path(order.file)).size if order.file else needed_bytes(order.image)
     with engine_errors():
         require_room(needed, image_disk(client.info()))
 

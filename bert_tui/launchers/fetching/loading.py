@@ -6,7 +6,7 @@ import os
 import stat
 import time
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +24,18 @@ PACKED = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd", b"\xfd7zXZ\x00": "xz
 LOADED = ("Loaded image: ", "Loaded image ID: ")
 
 
-def require_archive(path: Path) -> int:
-    """The size of the file in bytes, where it may be what ``docker save`` wrote.
+@dataclass(frozen=True)
+class Archive:
+    """A file that may hold images."""
+
+    size: int
+    """Bytes."""
+    packing: str
+    """As in :data:`PACKED`; empty for a plain .tar."""
+
+
+def require_archive(path: Path) -> Archive:
+    """The file, where it may be what ``docker save`` wrote.
 
     Raises:
         EnvironmentRefused: it is absent, no plain file, empty, may not be read, or is no archive.
@@ -40,9 +50,10 @@ def require_archive(path: Path) -> int:
         raise _unfit(path, error.strerror or str(error)) from error
     if not head:
         raise _unfit(path, "it is empty")
-    if head[257:262] != b"ustar" and not any(head.startswith(first) for first in PACKED):
+    packing = next((name for first, name in PACKED.items() if head.startswith(first)), "")
+    if not packing and head[257:262] != b"ustar":
         raise _unfit(path, "it is no .tar, .tar.gz or .tar.zst")
-    return found.st_size
+    return Archive(found.st_size, packing)
 
 
 def load(client: Any, path: Path, report: Report) -> tuple[str, ...]:
@@ -51,14 +62,14 @@ def load(client: Any, path: Path, report: Report) -> tuple[str, ...]:
     Raises:
         EnvironmentRefused: the file is no archive of images or is cut off, or there is too little room.
     """
-    size = require_archive(path)
+    archive = require_archive(path)
     with engine_errors():
-        require_room(size, image_disk(client.info()))
+        require_room(archive.size, image_disk(client.info()))
         loaded: list[str] = []
         layers = LayerTable()
-        for event in client.load_image(_read(path, size, report), quiet=False):
+        for event in client.load_image(_read(path, archive.size, report), quiet=False):
             if "error" in event:
-                raise EnvironmentRefused(_meaning(path, event["error"]))
+                raise EnvironmentRefused(_meaning(path, archive, event["error"]))
             loaded += _loaded(str(event.get("stream", "")))
             layers.note(event)
             report(replace(layers.progress(), phase="unpack"))
@@ -84,10 +95,14 @@ def _loaded(line: str) -> list[str]:
     return [line.removeprefix(start).strip() for start in LOADED if line.startswith(start)]
 
 
-def _meaning(path: Path, message: str) -> Problem:
+def _meaning(path: Path, archive: Archive, message: str) -> Problem:
     """What the engine finds wrong with the file; what has nothing to do with it is explained as ever."""
     known = explain(message)
-    return known if known.code in ("docker.disk_full", "docker.silent") else _unfit(path, message).problems[0]
+    if known.code in ("docker.disk_full", "docker.silent"):
+        return known
+    if archive.packing == "zstd" and "invalid tar header" in message:
+        message = f"this Docker Engine cannot unpack zstd, as 23 and later can; type 'zstd -d {path}', load the .tar"
+    return _unfit(path, message).problems[0]
 
 
 def _unfit(path: Path, reason: str) -> EnvironmentRefused:

@@ -7,7 +7,7 @@ engines 20.10 to 29. An engine learns the size of a layer only when it begins to
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -81,12 +81,16 @@ class FetchProgress:
         return sum(layer.unpacked for layer in self.layers)
 
 
-def step_of(image: str, progress: FetchProgress) -> Step:
-    """As a step of a run's preparation."""
-    if not progress.total_bytes:
-        return Step(f"pulling {image}")
-    layers = f", {progress.ready_layers} of {len(progress.layers)} layers unpacked" if progress.layers else ""
-    return Step(f"pulling {image}{layers}", progress.done_bytes, progress.total_bytes, "B")
+def as_steps(image: str, report: Callable[[Step], None]) -> Callable[[FetchProgress], None]:
+    """What shows a pull as steps of a run's preparation: a first one, then those that can be counted."""
+    report(Step(f"pulling {image}"))
+
+    def show(progress: FetchProgress) -> None:
+        if progress.total_bytes:
+            layers = f"{progress.ready_layers} of {len(progress.layers)} layers unpacked"
+            report(Step(f"pulling {image}, {layers}", progress.done_bytes, progress.total_bytes, "B"))
+
+    return show
 
 
 class LayerTable:
