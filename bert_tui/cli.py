@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from bert_tui import __version__, diagnostics
 from bert_tui.arguments import number_argument, path_argument
 from bert_tui.cli_data import add_data_verbs
+from bert_tui.cli_image import add_image_verbs
 from bert_tui.exit_status import ExitStatus
 from bert_tui.invocation import program
 from trainer.spec.problem import PresetError, SpecError
@@ -305,6 +306,7 @@ def _parser() -> argparse.ArgumentParser:
     deleting.add_argument("run", metavar="RUN", help="its id or the beginning of it")
     deleting.add_argument("--yes", action="store_true", help="do not ask")
     add_data_verbs(verbs)
+    add_image_verbs(verbs)
     verb(board, "serve TensorBoard on this machine's loopback", _takes_run)
     exporting = verb(
         export, "write a checkpoint as a folder for Hugging Face's transformers", _takes_run, _takes_output

@@ -760,7 +760,26 @@ TEXTS: dict[str, Words] = {
     ),
     "docker.registry": Words(
         "The image registry cannot be reached: {value}",
-        "Check the network and the proxy of the Docker Engine; or load the image from a file with 'docker load'.",
+        "Check the network and the proxy of the Docker Engine; or fetch the image on another machine ('docker pull', "
+        "'docker save -o FILE') and load it here with '{program} image load FILE'.",
+    ),
+    "docker.unauthorised": Words(
+        "The registry wants to know who you are: {value}",
+        "Type 'docker login' with the name of the registry, then try again.",
+    ),
+    "docker.registry_refused": Words(
+        "The registry answers with an error: {value}",
+        "Wait some minutes and try again; where it says too many requests, 'docker login' raises the limit.",
+    ),
+    "docker.tls": Words(
+        "The Docker Engine does not trust the registry's certificate: {value}",
+        "Where a proxy reads along, put its certificate into /etc/docker/certs.d/REGISTRY/ca.crt; a wrong clock does "
+        "this too: see 'date'.",
+    ),
+    "docker.no_room": Words(
+        "The image needs at least {needed} GiB in {where}, where {free} GiB are free.",
+        "'docker system df' shows what takes room, 'docker image prune' removes unused images; or move data-root in "
+        "/etc/docker/daemon.json to a larger disk.",
     ),
     "docker.disk_full": Words(
         "The disk on which Docker keeps images and containers is full.",
@@ -835,6 +854,23 @@ TEXTS: dict[str, Words] = {
     "docker.driver_unknown": Words(
         "GPUs are wanted, but no NVIDIA driver answers on this machine, so no image can be chosen for it.",
         "See whether 'nvidia-smi' works; or name an image in launch.image.",
+    ),
+    # image
+    "image.name": Words(
+        "{value} cannot be the name of an image.", "Type one such as nvcr.io/nvidia/pytorch:26.09-py3."
+    ),
+    "image.file": Words(
+        "No image can be loaded from {where}: {reason}.",
+        "Give a file that 'docker save -o FILE IMAGE' wrote, plain or packed with gzip or zstd; 'docker export' writes "
+        "another kind. If it was copied, hold its size against the original's.",
+    ),
+    "image.unwritable": Words("{where} cannot be written: {reason}.", "Check its permissions: ls -ld {where}"),
+    "image.no_job": Words(
+        "Nothing of this kind is being fetched: {value}", "'{program} image status' shows what is and was fetched."
+    ),
+    "image.crashed": Words(
+        "Fetching the image ended by a mistake of this program: {reason}",
+        "Look at {where}, and tell us with that text.",
     ),
     # layout
     "layout.heads_hidden": Words(

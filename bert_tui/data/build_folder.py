@@ -15,24 +15,19 @@ file              what                                                          
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import os
-import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from bert_tui.data.build_records import BuildProgress, BuildResult
 from bert_tui.data.order import BuildOrder
+from bert_tui.folder_lock import FolderLock, take_lock
 from bert_tui.places import state_folder
 from trainer.spec.problem import DatasetError, Problem
 from trainer.spec.records import read_record, to_json
 from trainer.spec.run_directory import write_whole
-from trainer.spec.run_lock import try_flock
-
-PATIENCE = 2.0
-"""Seconds a taker of the lock tries again: a viewer that looks has it for an instant."""
 
 
 @dataclass(frozen=True)
@@ -101,18 +96,7 @@ class BuildFolder:
         return self.path / "shards"
 
 
-class BuildLock:
-    """The lock, held until :meth:`release` or the end of every process that has the descriptor."""
-
-    def __init__(self, descriptor: int) -> None:
-        self.descriptor = descriptor
-
-    def release(self) -> None:
-        """Lets others take it."""
-        os.close(self.descriptor)
-
-
-def open_folder(order: BuildOrder) -> tuple[BuildFolder, BuildLock]:
+def open_folder(order: BuildOrder) -> tuple[BuildFolder, FolderLock]:
     """Takes the folder of an order for a new start: makes it, locks it, writes the order, forgets how an earlier start
     ended. What that start had finished stays.
 
@@ -130,22 +114,6 @@ def open_folder(order: BuildOrder) -> tuple[BuildFolder, BuildLock]:
     except OSError as error:
         raise DatasetError(unwritable(error, folder.path)) from error
     return folder, lock
-
-
-def is_locked(folder: BuildFolder) -> bool:
-    """Whether a build lives in it.
-
-    Raises:
-        OSError: the lock may not be looked at.
-    """
-    try:
-        descriptor = os.open(folder.lock, os.O_RDONLY | os.O_CLOEXEC)
-    except FileNotFoundError:
-        return False
-    try:
-        return not try_flock(descriptor, fcntl.LOCK_SH, time.monotonic())
-    finally:
-        os.close(descriptor)
 
 
 def find_builds() -> list[BuildFolder]:
@@ -177,14 +145,13 @@ def unwritable(error: OSError, path: Path) -> Problem:
     return Problem("build.unwritable", str(error.filename or path), "", {"reason": error.strerror or str(error)})
 
 
-def _take_lock(folder: BuildFolder) -> BuildLock:
-    descriptor = os.open(folder.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-    if not try_flock(descriptor, fcntl.LOCK_EX, time.monotonic() + PATIENCE):
-        os.close(descriptor)
+def _take_lock(folder: BuildFolder) -> FolderLock:
+    lock = take_lock(folder.lock)
+    if lock is None:
         status = read_record(BuildStatus, folder.status)
         facts = {"pid": status.pid, "host": status.host} if status else {"pid": "?", "host": "?"}
         raise DatasetError(Problem("build.busy", str(folder.path), "", facts))
-    return BuildLock(descriptor)
+    return lock
 
 
 def _links() -> Path:

@@ -16,16 +16,15 @@ from typing import Any, Literal
 from bert_tui.data.build_folder import (
     BuildEnd,
     BuildFolder,
-    BuildLock,
     BuildStatus,
     find_builds,
-    is_locked,
     open_folder,
     read_order,
     unwritable,
 )
 from bert_tui.data.build_records import BuildProgress, BuildResult
 from bert_tui.data.order import BuildOrder, absolute, check_order
+from bert_tui.folder_lock import FolderLock, is_held
 from bert_tui.processes import package_environment, spawn_detached
 from trainer.spec.problem import DatasetError, Problem
 from trainer.spec.records import read_record
@@ -100,7 +99,7 @@ def read_build(folder: BuildFolder) -> BuildView:
     """
     order = read_order(folder)
     try:
-        alive = is_locked(folder)  # looked at before the end is read: who lets go of it has written its end
+        alive = is_held(folder.lock)  # looked at before the end is read: who lets go of it has written its end
     except OSError as error:
         raise DatasetError(Problem("build.unreadable", str(folder.path), "", {"reason": error.strerror})) from error
     status, end = read_record(BuildStatus, folder.status), read_record(BuildEnd, folder.end)
@@ -129,7 +128,7 @@ def stop_build(folder: BuildFolder) -> None:
         raise DatasetError(unwritable(error, folder.stop_request)) from error
 
 
-def _spawn(folder: BuildFolder, lock: BuildLock) -> None:
+def _spawn(folder: BuildFolder, lock: FolderLock) -> None:
     spawn_detached(
         [sys.executable, "-m", __name__, str(folder.path), str(lock.descriptor)],
         directory=folder.path,

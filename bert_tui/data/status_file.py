@@ -7,21 +7,19 @@ import os
 import sys
 import threading
 import time
-from collections import deque
 from collections.abc import Callable
 from types import TracebackType
 from typing import Any
 
 from bert_tui.data.build_folder import BuildFolder, BuildStatus
 from bert_tui.data.build_records import BuildPhase, BuildProgress
+from bert_tui.pace import Pace
 from bert_tui.processes import host_name, started
 from trainer.spec.problem import Problem
 from trainer.spec.records import to_json
 from trainer.spec.run_directory import write_whole
 
 HEARTBEAT = 1.0
-WINDOW = 30.0
-"""Seconds over which the rate is taken."""
 
 Report = Callable[[BuildProgress], None]
 
@@ -94,19 +92,3 @@ class StatusFile:
             write_whole(self._path, text, mode=0o644)
         except OSError as error:  # a full disk must not end the heartbeat for good
             print(f"status.json: {error}", file=sys.stderr, flush=True)
-
-
-class Pace:
-    """Bytes a second over the last half minute."""
-
-    def __init__(self) -> None:
-        self._seen: deque[tuple[float, int]] = deque()
-
-    def rate(self, done: int) -> float:
-        """With so much done by now."""
-        now = time.monotonic()
-        self._seen.append((now, done))
-        while len(self._seen) > 2 and now - self._seen[0][0] > WINDOW:
-            self._seen.popleft()
-        (first, was), (last, is_) = self._seen[0], self._seen[-1]
-        return max(is_ - was, 0) / (last - first) if last - first > 0.5 else 0.0

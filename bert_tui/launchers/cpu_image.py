@@ -21,12 +21,16 @@ from typing import IO, Any
 import docker.errors
 
 from bert_tui.launchers.engine import engine_errors, explain
+from bert_tui.launchers.fetching.progress import as_steps
+from bert_tui.launchers.fetching.pulling import pull
 from bert_tui.launchers.protocol import Step
 from bert_tui.launchers.wheels import BasePython, fetch_wheels
 from bert_tui.places import cache_folder
 from trainer.spec.problem import EnvironmentRefused, Problem
 
 CPU_IMAGE = "bert-tui-cpu"
+CPU_IMAGE_BYTES = 3 << 30
+"""Room for the image, its wheels and the layers of its build."""
 DEFAULT_BASE = "python:3.11-slim"
 
 _ASK_PYTHON = (
@@ -114,10 +118,8 @@ def _require_base(client: Any, report: Callable[[Step], None]) -> None:
     base = base_image()
     if _there(client, base):
         return
-    report(Step(f"pulling {base}"))
     try:
-        with engine_errors():
-            client.pull(base)
+        pull(client, base, as_steps(base, report))
     except EnvironmentRefused as refusal:
         reason = refusal.problems[0].value or refusal.problems[0].english
         raise EnvironmentRefused(Problem("docker.base_absent", "", base, {"reason": reason})) from refusal

@@ -139,12 +139,21 @@ _MEANINGS: tuple[tuple[str, Callable[[re.Match[str]], Problem]], ...] = (
     (_FULL_QUEUE, lambda m: Problem("docker.silent", address())),
     (r"no space left on device", lambda m: Problem("docker.disk_full", "", m.string)),
     (
-        r"(?:manifest|tag|repository|name).{0,80}(?:unknown|not found|does not exist)|pull access denied|unauthorized"
+        r"no basic auth credentials|authentication required|unauthorized|incorrect username or password",
+        lambda m: Problem("docker.unauthorised", "", m.string),
+    ),
+    (r"toomanyrequests|unexpected HTTP status", lambda m: Problem("docker.registry_refused", "", m.string)),
+    (
+        r"x509|server gave HTTP response to HTTPS client|tls: |certificate",
+        lambda m: Problem("docker.tls", "", m.string),
+    ),
+    (
+        r"(?:manifest|tag|repository|name).{0,80}(?:unknown|not found|does not exist)|pull access denied"
         r"|denied: ",
         lambda m: Problem("docker.image_unknown", "", m.string),
     ),
     (
-        r"dial (?:tcp|udp)|lookup .* on |no such host|connection re(?:fused|set)|i/o timeout|TLS handshake|x509"
+        r"dial (?:tcp|udp)|lookup .* on |no such host|connection re(?:fused|set)|i/o timeout|TLS handshake"
         r"|proxyconnect|Client\.Timeout|context deadline exceeded|network is unreachable|unexpected EOF",
         lambda m: Problem("docker.registry", "", m.string),
     ),

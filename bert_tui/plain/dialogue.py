@@ -74,9 +74,7 @@ class Dialogue:
             typed = whole_number(answer) if answer else default
             if typed is not None and 1 <= typed <= len(possible):
                 return possible[typed - 1]
-            self._cannot(
-                answer, f"Type a number from 1 to {len(possible)}." if possible else "None can be chosen here."
-            )
+            self.cannot(answer, f"Type a number from 1 to {len(possible)}." if possible else "None can be chosen here.")
         raise AssertionError("answers end only by an exception")
 
     def ask(self, question: str, usual: str, problem: Callable[[str], str], topic: str) -> str:
@@ -89,7 +87,7 @@ class Dialogue:
             text = answer or usual
             if not (reason := problem(text)):
                 return text
-            self._cannot(answer, reason)
+            self.cannot(answer, reason)
         raise AssertionError("answers end only by an exception")
 
     def _answers(self, prompt: str, topic: str) -> Iterator[str]:
@@ -118,7 +116,12 @@ class Dialogue:
             print(answer, file=self._out, flush=True)
         return answer
 
-    def _cannot(self, answer: str, reason: str) -> None:
+    def cannot(self, answer: str, reason: str) -> None:
+        """Says why an answer cannot be taken, so that it is asked for again.
+
+        Raises:
+            Refused: nobody is there to correct it.
+        """
         if not self._lines.isatty():
             raise Refused(self._read, answer, reason)
         self.say(f"x {reason}", indent=2)

@@ -145,11 +145,20 @@ class PlainWizard:
         if session.known_machine.gpus:
             self._ask_gpus()
         if launcher == "docker":
-            image = self._dialogue.ask("Image", session.preset.launch.image, _unprintable, "launch.image")
-            session.change(replace(session.preset, launch__image=image))
+            self._ask_image()
         if session.outdated:
             self._look()
         self._require_fit()
+
+    def _ask_image(self) -> None:
+        session, launch = self._session, self._session.preset.launch
+        image = self._dialogue.ask("Image", launch.image, _unprintable, "launch.image")
+        if "docker.image" in session.checks:
+            from bert_tui.plain.image import ask_for_image
+
+            answer = "" if image == "auto" else image
+            image = ask_for_image(self._dialogue, answer, session.known_machine, launch.gpus != "none") or "auto"
+        session.change(replace(session.preset, launch__image=image))
 
     def _tell_checks(self) -> None:
         checks = self._session.judged_checks()

@@ -34,7 +34,7 @@ class EnvironmentPage(WizardPage):
     heading = HEADINGS["environment"]
     lead = "Looking…"
 
-    BINDINGS = [("f5,r", "look_again", "Check again")]
+    BINDINGS = [("f5,r", "look_again", "Check again"), ("f7", "image", "Image")]
 
     DEFAULT_CSS = """
     EnvironmentPage {
@@ -79,6 +79,7 @@ class EnvironmentPage(WizardPage):
         shown.show(checks)
         self.query_one("#lead", Static).update(_summary(checks, len(self.wizard.questions)))
         if self.session.settled:
+            self.refresh_bindings()
             self._show_choices()
             if not self._pointed:
                 self._pointed = True
@@ -147,6 +148,25 @@ class EnvironmentPage(WizardPage):
             self._pointed = False
             self.session.change(replace(self.session.preset, launch__launcher=event.value))
             self.redraw()
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """An image is of use only in a container."""
+        if action == "image":
+            return self.session.settled and self.session.preset.launch.launcher == "docker"
+        return super().check_action(action, parameters)
+
+    def action_image(self) -> None:
+        """To the page of the image, and back with its name; what was fetched there is seen by the checks."""
+        from bert_tui.screens.image import ImageScreen
+
+        launch = self.session.preset.launch
+        answer = "" if launch.image == "auto" else launch.image
+        self.app.push_screen(ImageScreen(answer, launch.gpus != "none"), self._image_chosen)
+
+    def _image_chosen(self, image: str | None) -> None:
+        self.session.change(replace(self.session.preset, launch__image=image or "auto"))
+        self.redraw()
+        self.action_look_again()
 
     @on(Input.Changed, "#image")
     def _image_typed(self, event: Input.Changed) -> None:

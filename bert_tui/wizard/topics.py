@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from bert_tui.plan import VARIABLES
-from bert_tui.wizard import build_topics, data_topics
+from bert_tui.wizard import build_topics, data_topics, image_topics
 from bert_tui.wizard.fields import KNOBS, PATHS
 from trainer.spec import preset
 
 TOPICS: dict[str, tuple[str, str]] = {
     **data_topics.TOPICS,
     **build_topics.TOPICS,
+    **image_topics.TOPICS,
     "welcome": (
         "Where to begin",
         "A training that is going on can be watched from here at any time: it does not depend on this window. One "

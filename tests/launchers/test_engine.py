@@ -166,7 +166,7 @@ MESSAGES = [
     ),
     ('Get "https://nvcr.io/v2/": dial tcp: lookup nvcr.io on 10.0.0.53:53: no such host', "docker.registry"),
     ('Get "https://nvcr.io/v2/": net/http: request canceled (Client.Timeout exceeded)', "docker.registry"),
-    ('Get "https://r/v2/": x509: certificate signed by unknown authority', "docker.registry"),
+    ('Get "https://r/v2/": x509: certificate signed by unknown authority', "docker.tls"),
     ("something that nobody has seen yet", "docker.refused"),
 ]
 

@@ -10,9 +10,10 @@ import pytest
 from textual.pilot import Pilot
 
 from bert_tui.app import BertTui
-from bert_tui.data.build_folder import BuildEnd, BuildFolder, BuildLock, BuildStatus, open_folder
+from bert_tui.data.build_folder import BuildEnd, BuildFolder, BuildStatus, open_folder
 from bert_tui.data.build_records import BuildProgress, BuildResult, DatasetCounts
 from bert_tui.data.order import BuildOrder
+from bert_tui.folder_lock import FolderLock
 from bert_tui.screens.welcome import FoundRuns, OfferedRun
 from bert_tui.wizard.answers import Page
 from tests.screens.ground import laptop_app, server_app, settled
@@ -153,7 +154,7 @@ def small_corpus(home: Path) -> Path:
     return folder
 
 
-def staged_build(corpus: Path) -> BuildLock:
+def staged_build(corpus: Path) -> FolderLock:
     """A build under way, as its files tell it, for as long as the lock is held."""
     order = BuildOrder((str(corpus / "cats.jsonl"),), corpus / "cats", 2, train_vocab=8000)
     folder, lock = open_folder(order)

@@ -245,6 +245,10 @@ ENGLISH: dict[str, str] = {
     "docker.image_absent": "the image {value} is not there",
     "docker.image_unknown": "the registry does not give the image: {value}",
     "docker.registry": "the registry cannot be reached: {value}",
+    "docker.unauthorised": "the registry asks who you are: {value}",
+    "docker.registry_refused": "the registry answers with an error: {value}",
+    "docker.tls": "the registry's certificate is not trusted: {value}",
+    "docker.no_room": "{where}: the image needs at least {needed} GiB, {free} GiB are free",
     "docker.disk_full": "the disk of the Docker Engine is full: {value}",
     "docker.mount_absent": "{where} does not exist",
     "docker.mount_denied": "{where}: the Docker Engine may not look at it",
@@ -262,6 +266,12 @@ ENGLISH: dict[str, str] = {
     "docker.build": "building the CPU image failed: {value}",
     "docker.driver_old": "no NVIDIA image fits driver {value}; the oldest needs {oldest}",
     "docker.driver_unknown": "GPUs are wanted, but no NVIDIA driver answers, so no image can be chosen",
+    # image
+    "image.name": "{value} is no name of an image",
+    "image.file": "{where}: no images can be loaded from it: {reason}",
+    "image.unwritable": "{where}: cannot be written: {reason}",
+    "image.no_job": "no image is being fetched: {value}",
+    "image.crashed": "{where}: {reason}",
     # layout
     "layout.heads_hidden": "{where}: {heads} heads do not divide the hidden size {hidden}",
     "layout.tensor_heads": "{where}: tensor-parallel size {value} does not divide {heads} heads; possible: {possible}",
