@@ -40,6 +40,34 @@ LIVE_VIEW = (
     ),
 )
 
+CURVES = (
+    (
+        "the line",
+        "The mean of neighbouring steps; dots around it show how far single steps reach. A gap: no finite number. "
+        "Looking closer (+) reads single steps from the file.",
+    ),
+    ("smoothing", "Takes the noise out. The curve as it was recorded stays behind as faint dots."),
+    ("exponential", "Each step counts a little less than the next: 0.9 looks back over about 10 steps, 0.99 over 100."),
+    ("mean of steps", "Each of the last so many steps counts the same."),
+    ("validation", "On text that is kept back from training: marks, one for each validation."),
+    ("word frequency", "The loss of one who only knows how often each word occurs."),
+    ("chance", "What tossing a coin gives."),
+    ("crosshair", "The second line from the top then tells the exact values of its step, and otherwise of the last."),
+    ("a, b, c", "Other runs; the letters stand on their curves."),
+    (
+        "N",
+        "The loss that NVIDIA recorded when it trained this very model with this batch. It is shown only where model, "
+        "batch and sentence order agree with yours: other settings have other curves.",
+    ),
+    ("learning rate", "How large a step each update takes: it rises at first, then falls, as the preset says."),
+    (
+        "gradient norm",
+        "How strongly one step pulls at the weights, before it is limited. Peaks are normal, a rise is not.",
+    ),
+    ("loss scale", "In fp16 losses are multiplied by it, so that small gradients are not lost; it halves on overflow."),
+    ("logarithmic", "Equal distances are equal ratios: small changes of a low loss can be seen."),
+)
+
 
 def explained(words: tuple[tuple[str, str], ...]) -> str:
     """Each word with its meaning beside it."""
