@@ -135,6 +135,11 @@ class MetricsFollower:
         values = np.where(np.isfinite(values), values, np.nan)[kept]
         return Series(1, tuple(Bin(int(s), v, v, v) for s, v in zip(steps[kept], values.tolist(), strict=True)))
 
+    def recent_values(self, column: str) -> npt.NDArray[np.float64]:
+        """A column of the last :data:`RECENT` records, NaN included; empty where the file has no such column."""
+        values = column_values(self._layout, self._recent, column)
+        return np.empty(0) if values is None else values
+
     def last(self, column: str) -> float | None:
         """The newest value of a column that is finite, among the last :data:`RECENT`."""
         position = self._position(column)

@@ -19,6 +19,15 @@ LIVE_VIEW = (
     ("words right", "So many of the hidden words it guesses exactly."),
     ("order right", "So many pairs of sentences it judges well; 50 % is tossing a coin, which may last for long."),
     ("perplexity", "The MLM loss as a number of words: it is as unsure as among so many, all equally likely."),
+    (
+        "left (a to b)",
+        "The time to the end; in brackets at the pace of the quick and of the slow among the last 1,000 steps.",
+    ),
+    (
+        "median",
+        "The value in the middle. What takes more than three times this run's own median is told of, and a speed far "
+        "below it.",
+    ),
     ("tokens/s", "Words and pieces of words that are read each second."),
     ("learning rate", "How large a step each update takes: it rises at first, then falls, as the preset says."),
     ("tensor", "How many processors hold one model together, a part of each layer each."),
