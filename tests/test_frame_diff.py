@@ -24,8 +24,9 @@ from textual.strip import Strip
 from textual.widgets import DataTable, Input, Log, Static
 
 from bert_tui.frame_diff import FrameDifference, ShownFrame
+from bert_tui.metrics.chart_picture import Line
 from bert_tui.metrics.series import Axis, Bin, Series
-from bert_tui.widgets.curve import Curve, Line
+from bert_tui.widgets.curve import Curve
 
 WIDE = (
     "漢字かな交じり文",

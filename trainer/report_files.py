@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import math
 import queue
+import statistics
 import threading
 import time
+from collections import defaultdict, deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -40,6 +42,8 @@ TICK = 1.0
 """Seconds between two looks at ``control/`` and two writes of ``progress.json``."""
 LINE_EVERY = 10.0
 """Seconds between two lines in the log; a container's output must stay sparse."""
+DURATIONS_KEPT = 100
+"""Of each phase, for its median."""
 CLOSING = 30.0
 """Longest wait for the last writes."""
 
@@ -62,7 +66,7 @@ class FileReporter(Reporter):
     def phase(self, phase: Phase) -> None:
         """What begins now."""
         since = time.time()
-        self._work.put(lambda: self._files.change(phase=phase, phase_since=since))
+        self._work.put(lambda: self._files.begin(phase, since))
 
     def attending(self, choice: Choice) -> None:
         """Told once."""
@@ -164,6 +168,7 @@ class _Files:
             device=device_words(ranks.device),
             layout=_layout_words(preset, ranks, chosen=attempt.micro_batch.exists()),
         )  # fmt: skip
+        self._durations: defaultdict[Phase, deque[float]] = defaultdict(lambda: deque(maxlen=DURATIONS_KEPT))
         self._last_row: dict[str, float] = {}
         self._last_ready = 0.0
         self._last_line = -math.inf
@@ -172,6 +177,14 @@ class _Files:
 
     def change(self, **values: Any) -> None:
         self._progress = replace(self._progress, **values)
+
+    def begin(self, phase: Phase, since: float) -> None:
+        """Another phase; how long the last one took is kept, for viewers to tell what is usual."""
+        last = self._progress.phase
+        if phase != last and last != "train":
+            self._durations[last].append(since - self._progress.phase_since)
+        medians = {name: statistics.median(durations) for name, durations in self._durations.items()}
+        self.change(phase=phase, phase_since=since, phase_seconds=medians)
 
     def attention(self, choice: Choice) -> None:
         self.change(attention=choice.kernel.name)

@@ -9,10 +9,12 @@ from collections.abc import Mapping, Sequence
 
 from bert_tui.advice.words import describe
 from bert_tui.checks.check import Check
-from bert_tui.checks.docker_image import Image, chosen_image, look_up
+from bert_tui.checks.docker_image import chosen_image
 from bert_tui.checks.docker_words import answered, problem_answer
 from bert_tui.checks.runner import Subject
+from bert_tui.launchers.engine import connect
 from bert_tui.launchers.engine_facts import ask_engine
+from bert_tui.launchers.fetching.here import ImageHere, look_up
 from trainer.spec.problem import EnvironmentRefused, Problem
 
 TOOLKIT = ("nvidia-ctk", "nvidia-container-cli", "nvidia-container-runtime-hook")
@@ -52,7 +54,7 @@ def driver(subject: Subject) -> Check:
     name = "docker.driver"
     if subject.preset.launch.gpus == "none":
         return answered(name, "pass", "no GPU asked for")
-    found = look_up(chosen_image(subject))
+    found = look_up(connect(), chosen_image(subject))
     if found is None:
         return answered(name, "unknown", "the image is not here yet", "It can be looked at once the image is here.")
     cuda, driver = cuda_version(found.environment), subject.machine.driver
@@ -78,7 +80,7 @@ def cuda_version(environment: Mapping[str, str]) -> tuple[int, int] | None:
     return None
 
 
-def _too_old(image: Image, cuda: tuple[int, int], driver: str, needed: int) -> Problem:
+def _too_old(image: ImageHere, cuda: tuple[int, int], driver: str, needed: int) -> Problem:
     facts = {"image": image.name, "cuda": f"{cuda[0]}.{cuda[1]}", "needed": needed}
     return Problem("docker.image_driver", "", driver, facts)
 

@@ -3,44 +3,23 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-import docker.errors
 
 from bert_tui.advice.words import describe
 from bert_tui.checks.check import Check
 from bert_tui.checks.docker_words import answered, problem_answer
 from bert_tui.checks.runner import Subject
-from bert_tui.launchers.cpu_image import CPU_IMAGE, base_image
+from bert_tui.invocation import program
+from bert_tui.launchers.cpu_image import CPU_IMAGE, CPU_IMAGE_BYTES, base_image
 from bert_tui.launchers.engine import connect, engine_errors
 from bert_tui.launchers.engine_facts import ask_engine
+from bert_tui.launchers.fetching.here import ImageHere, look_up
+from bert_tui.launchers.fetching.room import NVIDIA_IMAGE_BYTES
 from bert_tui.launchers.image import expected_image
 from trainer.spec.problem import EnvironmentRefused, Problem
 from trainer.spec.sizing import GIB
 
-NVIDIA_IMAGE_BYTES = 25 * GIB
-"""Room for an NVIDIA PyTorch image while it is unpacked; unpacked it has about 20 GB."""
-CPU_IMAGE_BYTES = 3 * GIB
-"""Room for the CPU image, its wheels and the layers of its build."""
 REGISTRY_SECONDS = 8
-
-
-@dataclass(frozen=True)
-class Image:
-    """An image that is here."""
-
-    name: str
-    identity: str
-    """Its id, or the digest by which a registry knows it."""
-    size: int
-    """Bytes."""
-    architecture: str
-    """As "amd64"; empty where it is not told."""
-    environment: Mapping[str, str]
-    """What every container of it has in its environment."""
 
 
 def image(subject: Subject) -> Check:
@@ -54,13 +33,14 @@ def image(subject: Subject) -> Check:
             raise
         seen = f"base image {problem.value} is not here"
         return answered(name, "warn", seen, "The first start tries to pull it.", describe(problem).remedy)
-    found = look_up(wanted)
+    found = look_up(connect(), wanted)
     if found is not None:
         return _fit(found)
     if _is_built_here(wanted):
         return answered(name, "pass", f"{wanted} is built at the first start, in about two minutes")
     meaning = "The first start pulls it; NVIDIA's images have about 20 GB."
-    return answered(name, "warn", f"{wanted} is not here yet", meaning, f"To have it beforehand: docker pull {wanted}")
+    repair = f"F7 on this page fetches it now; or type: {program()} image pull {wanted}"
+    return answered(name, "warn", f"{wanted} is not here yet", meaning, repair)
 
 
 def registry(subject: Subject) -> Check:
@@ -107,34 +87,7 @@ def chosen_image(subject: Subject) -> str:
     return expected_image(subject.preset.launch.image, subject.preset.launch.gpus != "none")
 
 
-def look_up(name: str) -> Image | None:
-    """The image of this name, if it is here.
-
-    Raises:
-        EnvironmentRefused: the engine cannot be asked.
-    """
-    client = connect()
-    with engine_errors():
-        try:
-            found = client.inspect_image(name)
-        except docker.errors.ImageNotFound:
-            return None
-    return _image_of(name, found)
-
-
-def _image_of(name: str, found: Mapping[str, Any]) -> Image:
-    digests = [str(digest).partition("@")[2] for digest in found.get("RepoDigests") or ()]
-    pairs = (text.partition("=") for text in (found.get("Config") or {}).get("Env") or ())
-    return Image(
-        name=name,
-        identity=digests[0] if digests else str(found["Id"]),
-        size=int(found.get("Size", 0)),
-        architecture=str(found.get("Architecture", "")),
-        environment={key: value for key, _, value in pairs},
-    )
-
-
-def _fit(found: Image) -> Check:
+def _fit(found: ImageHere) -> Check:
     here = ask_engine().architecture
     if found.architecture and here and found.architecture != here:
         facts = {"made_for": found.architecture, "here": here}
@@ -155,7 +108,7 @@ def _to_be_pulled(subject: Subject) -> str | None:
         if refusal.problems[0].code != "docker.base_absent":
             raise
         return base_image()
-    return None if _is_built_here(wanted) or look_up(wanted) else wanted
+    return None if _is_built_here(wanted) or look_up(connect(), wanted) else wanted
 
 
 def _ask_registry(name: str) -> set[str]:
@@ -183,7 +136,7 @@ def _bytes_to_fetch(subject: Subject) -> int:
     """Room that the first start takes; none for what is here."""
     launch = subject.preset.launch
     try:
-        if look_up(chosen_image(subject)):
+        if look_up(connect(), chosen_image(subject)):
             return 0
     except EnvironmentRefused as refusal:
         if refusal.problems[0].code != "docker.base_absent":

@@ -6,9 +6,11 @@ from collections.abc import Iterator
 
 from bert_tui.advice.words import describe
 from bert_tui.checks.check import Check
-from bert_tui.checks.docker_image import chosen_image, look_up
+from bert_tui.checks.docker_image import chosen_image
 from bert_tui.checks.docker_words import answered, problem_answer
 from bert_tui.checks.runner import Subject
+from bert_tui.launchers.engine import connect
+from bert_tui.launchers.fetching.here import look_up
 from bert_tui.plan import trial_plan
 from bert_tui.runs.trial import Trial, try_container
 from trainer.spec.problem import PresetError, Problem
@@ -24,7 +26,7 @@ def trial(subject: Subject) -> Check:
     if subject.preset.launch.launcher != "docker":
         return answered(NAME, "pass", "not needed without a container")
     image = chosen_image(subject)
-    if look_up(image) is None:
+    if look_up(connect(), image) is None:
         return answered(NAME, "unknown", f"{image} is not here yet", "It is tried once the image is here.")
     try:
         plan = trial_plan(subject.preset, subject.machine)

@@ -14,17 +14,26 @@ BINS = 4096
 
 
 class MinMaxBins:
-    """One curve in at most :data:`BINS` bins of equal width; the width doubles as the run grows."""
+    """One curve in a fixed number of bins of equal width; the width doubles as the run grows."""
 
-    def __init__(self, *, gaps: bool) -> None:
-        """``gaps``: whether a value that is not finite breaks the curve. Otherwise it is passed over."""
+    def __init__(self, *, gaps: bool, bins: int = BINS) -> None:
+        """``gaps``: whether a value that is not finite breaks the curve; otherwise it is passed over.
+
+        ``bins``: how many, a power of two.
+        """
         self._gaps = gaps
+        self._bins = bins
         self._width = 1
-        self._low: Floats = np.full(BINS, np.inf)
-        self._high: Floats = np.full(BINS, -np.inf)
-        self._sum: Floats = np.zeros(BINS)
-        self._count: Integers = np.zeros(BINS, dtype=np.int64)  # finite values
-        self._seen = np.zeros(BINS, dtype=np.bool_)
+        self._low: Floats = np.full(bins, np.inf)
+        self._high: Floats = np.full(bins, -np.inf)
+        self._sum: Floats = np.zeros(bins)
+        self._count: Integers = np.zeros(bins, dtype=np.int64)  # finite values
+        self._seen = np.zeros(bins, dtype=np.bool_)
+
+    @property
+    def width(self) -> int:
+        """Steps in a bin, a power of two."""
+        return self._width
 
     def add(self, steps: Integers, values: Floats) -> None:
         """Takes up values; ``steps`` (n) rise strictly."""
@@ -33,7 +42,7 @@ class MinMaxBins:
             steps, values = steps[finite], values[finite]
         if not len(steps):
             return
-        while steps[-1] >= BINS * self._width:
+        while steps[-1] >= self._bins * self._width:
             self._merge_pairs()
         index = steps // self._width
         starts = np.flatnonzero(np.diff(index, prepend=-1))
@@ -49,33 +58,41 @@ class MinMaxBins:
 
     def forget_from(self, step: int) -> int:
         """Forgets the bins from the one of ``step`` on; gives the first step forgotten."""
-        first = min(step // self._width, BINS)
+        first = min(step // self._width, self._bins)
         self._clear(first)
         return first * self._width
 
-    def series(self, most: int) -> Series:
-        """The curve in at most ``most`` bins (a power of two)."""
+    def series(self, most: int, low: int = 0, high: int | None = None) -> Series:
+        """The curve from step ``low`` to ``high`` in at most ``most`` bins (a power of two), and one at each end."""
         used = int(np.flatnonzero(self._seen)[-1]) + 1 if self._seen.any() else 0
+        end = used if high is None else min(used, high // self._width + 1)
+        first = min(max(0, low) // self._width, end)
         group = 1
-        while -(-used // group) > most:
+        while -(-(end - first) // group) > most:
             group *= 2
-        low = self._low.reshape(-1, group).min(axis=1)
-        high = self._high.reshape(-1, group).max(axis=1)
-        where = np.flatnonzero(self._seen.reshape(-1, group).any(axis=1))
+        first, end = first // group * group, -(-end // group) * group
+        return self._grouped(slice(first, end), first, group)
+
+    def _grouped(self, part: slice, first: int, group: int) -> Series:
+        """The bins of a part, so many made one."""
+        low = self._low[part].reshape(-1, group).min(axis=1)
+        high = self._high[part].reshape(-1, group).max(axis=1)
+        where = np.flatnonzero(self._seen[part].reshape(-1, group).any(axis=1))
         total, count = (
-            self._sum.reshape(-1, group).sum(axis=1)[where],
-            self._count.reshape(-1, group).sum(axis=1)[where],
+            self._sum[part].reshape(-1, group).sum(axis=1)[where],
+            self._count[part].reshape(-1, group).sum(axis=1)[where],
         )
         gap = count == 0
         low, high = np.where(gap, np.nan, low[where]), np.where(gap, np.nan, high[where])
         with np.errstate(over="ignore", invalid="ignore"):
             mean = np.clip(total / np.where(gap, np.nan, count), low, high)
         width = self._width * group
-        rows = zip((where * width).tolist(), low.tolist(), high.tolist(), mean.tolist(), strict=True)
+        starts = (where * group + first) * self._width
+        rows = zip(starts.tolist(), low.tolist(), high.tolist(), mean.tolist(), strict=True)
         return Series(width, tuple(Bin(*row) for row in rows))
 
     def _merge_pairs(self) -> None:
-        half = BINS // 2
+        half = self._bins // 2
         self._low[:half] = self._low.reshape(-1, 2).min(axis=1)
         self._high[:half] = self._high.reshape(-1, 2).max(axis=1)
         self._sum[:half] = self._sum.reshape(-1, 2).sum(axis=1)

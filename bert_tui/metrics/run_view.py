@@ -7,10 +7,12 @@ import threading
 import time
 from pathlib import Path
 
+from bert_tui.metrics.charts import TOKENS_PER_SECOND
 from bert_tui.metrics.follow import MetricsFollower
 from bert_tui.metrics.log_tail import LogTail
+from bert_tui.metrics.pace import measure_pace
 from bert_tui.metrics.probing import PatientProbe
-from bert_tui.metrics.snapshot import Losses, RunFacts, Saved, Snapshot
+from bert_tui.metrics.snapshot import Losses, Pace, RunFacts, Saved, Snapshot
 from bert_tui.metrics.telemetry import HostReader, NodeReadings, TelemetryFollower
 from bert_tui.presets import find_preset
 from bert_tui.processes import host_name
@@ -33,6 +35,7 @@ class RunWatcher:
         self.run = run
         self._metrics = MetricsFollower(run.metrics)
         self._losses = Losses()
+        self._pace: Pace | None = None
         self._saved: dict[Path, Saved | None] = {}
         self._settling: threading.Thread | None = None
         self._follow(run.latest() or run.attempt(1))
@@ -51,6 +54,9 @@ class RunWatcher:
         self._settle_once(view)
         if self._metrics.poll():
             self._losses = self._read_losses()
+            self._pace = measure_pace(
+                self._metrics.recent_values("step_seconds"), self._metrics.recent_values(TOKENS_PER_SECOND)
+            )
         return Snapshot(
             view=view,
             facts=self._read_facts(),
@@ -59,6 +65,7 @@ class RunWatcher:
             log=self._train_log.poll() if self._attempt.log.exists() else self._starter_log.poll(),
             checkpoints=tuple(self._read_checkpoints()),
             taken=time.time(),
+            pace=self._pace,
             idle_seconds=self._idle(view),
         )
 

@@ -9,15 +9,19 @@ from typing import Literal
 from bert_tui.advice.words import describe, why_not_saved
 from bert_tui.invocation import program
 from bert_tui.metrics.snapshot import Snapshot
+from bert_tui.metrics.waiting import SHORTEST_WAIT, Overdue, overdue, phase_seconds, stuck
 from bert_tui.paths import short_path
+from bert_tui.runs.heartbeat import STALE_SECONDS
 from bert_tui.runs.state import RunState
 from trainer.spec.checkpoint_folder import folder_name
 from trainer.spec.records import Phase, Progress
 
 Tone = Literal["busy", "good", "caution", "bad", "quiet"]
 
-PATIENCE_SECONDS = 60.0
-"""Without any progress for so long, or for ten steps, the screen says so."""
+SLOW_SHARE = 0.7
+"""A training slower than this share of its own median speed is told of."""
+SPREAD = 1.1
+"""A time left is told as a range where its ends differ by more than this factor."""
 DATA_WAIT_SHARE = 0.02
 """A wait for data is told of from this share of the time on."""
 
@@ -64,17 +68,16 @@ def headline(snapshot: Snapshot) -> Headline:
         return Headline(_stopped(snapshot), "quiet")
     if view.state is RunState.STOPPING:
         return Headline(f"Stopping{_at_step(snapshot)}: saving a checkpoint, then ending", "caution")
+    if snapshot.view.stale:
+        waited = duration(STALE_SECONDS)
+        return Headline(
+            f"No sign of life for more than {waited}, though it has not ended. {_doing(snapshot)}", "caution"
+        )
     if stuck(snapshot):
         return Headline(f"No progress for {duration(snapshot.idle_seconds)}. {_doing(snapshot)}", "caution")
-    return Headline(_doing(snapshot), "busy")
-
-
-def stuck(snapshot: Snapshot) -> bool:
-    """Whether nothing has moved for longer than is usual. A wait that cannot be counted is not judged."""
-    progress = snapshot.view.progress
-    if snapshot.view.state is not RunState.RUNNING or progress is None or snapshot.view.phase != "train":
-        return False
-    return snapshot.idle_seconds > max(PATIENCE_SECONDS, 10 * (progress.step_seconds or 0.0))
+    if (late := overdue(snapshot)) is not None:
+        return Headline(f"{_doing(snapshot)}, for {duration(late.seconds)}: {_beyond(late)}", "caution")
+    return Headline(_doing(snapshot) + _since(snapshot), "busy")
 
 
 def cause(snapshot: Snapshot) -> str:
@@ -149,6 +152,8 @@ def hint(snapshot: Snapshot) -> Headline | None:
     if snapshot.view.state.active and waits_for_data(progress):
         who = "GPUs wait" if snapshot.facts.uses_gpus else "processors wait"
         return Headline(f"! the {who} for data {percent(progress.data_wait_share)} of the time", "caution")
+    if (slow := slower_than_usual(snapshot)) is not None:
+        return Headline(f"! {slow}", "caution")
     if progress.skipped_steps:
         were = "1 update was" if progress.skipped_steps == 1 else f"{count(progress.skipped_steps)} updates were"
         return Headline(f"{were} left out: their gradients were not finite", "quiet")
@@ -158,6 +163,40 @@ def hint(snapshot: Snapshot) -> Headline | None:
 def waits_for_data(progress: Progress) -> bool:
     """Whether the wait for data is worth telling."""
     return progress.data_wait_share is not None and progress.data_wait_share > DATA_WAIT_SHARE
+
+
+def slower_than_usual(snapshot: Snapshot) -> str | None:
+    """How the speed of the last steps compares with the run's own median, where it is much lower; None otherwise."""
+    pace = snapshot.pace
+    if pace is None or not snapshot.view.state.active or not pace.usual_tokens_per_second:
+        return None
+    now, usual = pace.tokens_per_second or 0.0, pace.usual_tokens_per_second
+    if now >= SLOW_SHARE * usual:
+        return None
+    return f"{count(now)} tokens/s, {percent(1 - now / usual)} below its own median of {count(usual)}"
+
+
+def time_left(snapshot: Snapshot) -> tuple[float, float, float] | None:
+    """Seconds to the end as the trainer expects them, and at the pace of the quick and the slow among the last steps.
+
+    None where the trainer does not know; all alike where the steps are too few.
+    """
+    progress, pace = snapshot.view.progress, snapshot.pace
+    if progress is None or progress.eta_seconds is None:
+        return None
+    eta = progress.eta_seconds
+    return (eta, eta * pace.quick, eta * pace.slow) if pace else (eta, eta, eta)
+
+
+def time_left_words(snapshot: Snapshot) -> str:
+    """As "1 h 20 min left (1 h 10 min to 1 h 40 min)"; empty where it is not known."""
+    left = time_left(snapshot)
+    if left is None:
+        return ""
+    expected, quick, slow = left
+    low, high = duration(_rough(quick)), duration(_rough(slow))
+    spread = f" ({low} to {high})" if low != high and slow > SPREAD * quick else ""
+    return f"{duration(expected)} left{spread}"
 
 
 def gpu_speed(progress: Progress) -> str:
@@ -219,11 +258,27 @@ def _doing(snapshot: Snapshot) -> str:
     where = {"step": f"{snapshot.step:,}", "total": f"{snapshot.total_steps or 0:,}"}
     if view.phase in SAVING:
         return SAVING[view.phase].format(**where)
-    return "Training: step {step} of {total}".format(**where) + _left(progress)
+    left = time_left_words(snapshot)
+    return "Training: step {step} of {total}".format(**where) + (f", {left}" if left else "")
 
 
-def _left(progress: Progress) -> str:
-    return f", {duration(progress.eta_seconds)} left" if progress.eta_seconds is not None else ""
+def _since(snapshot: Snapshot) -> str:
+    """For how long a validation or a save has gone on; of other phases the line below tells it."""
+    seconds = phase_seconds(snapshot)
+    if snapshot.view.phase not in SAVING or seconds is None or seconds < SHORTEST_WAIT:
+        return ""
+    return f", for {duration(seconds)}"
+
+
+def _beyond(late: Overdue) -> str:
+    if late.own:
+        return f"this run's median for it is {duration(late.usual)}"
+    return f"it seldom takes more than {duration(late.usual)}"
+
+
+def _rough(seconds: float) -> float:
+    """To ten seconds from a minute on: the ends of a range are no exact numbers."""
+    return round(seconds, -1) if seconds >= 60 else seconds
 
 
 def _counted(snapshot: Snapshot) -> str:

@@ -37,6 +37,19 @@ class Losses:
 
 
 @dataclass(frozen=True)
+class Pace:
+    """How fast the last steps were."""
+
+    quick: float
+    slow: float
+    """Means of neighbouring steps, as shares of the median step: a low and a high one."""
+    tokens_per_second: float | None
+    """Of the very last steps."""
+    usual_tokens_per_second: float | None
+    """Median of the last thousand steps."""
+
+
+@dataclass(frozen=True)
 class Saved:
     """A complete checkpoint."""
 
@@ -59,6 +72,8 @@ class Snapshot:
     """Oldest first."""
     taken: float
     """Unix time."""
+    pace: Pace | None = None
+    """None while there are too few steps."""
     idle_seconds: float = 0.0
     """How long nothing has moved: no step, no phase, no work counted."""
 

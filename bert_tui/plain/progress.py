@@ -11,16 +11,19 @@ from bert_tui.exit_status import ExitStatus, status_of_run
 from bert_tui.invocation import program
 from bert_tui.metrics.run_view import RunWatcher
 from bert_tui.metrics.sentences import (
-    duration,
     headline,
     last_checkpoint,
     next_step,
     not_saved,
     percent,
     remedy,
+    slower_than_usual,
+    time_left,
+    time_left_words,
     waits_for_data,
 )
 from bert_tui.metrics.snapshot import Snapshot
+from bert_tui.metrics.waiting import overdue, stuck
 from trainer.spec.records import NotSaved, Progress, Validation, to_json
 from trainer.spec.run_directory import RunDirectory
 
@@ -62,7 +65,8 @@ class _Teller(ABC):
     def tell(self, snapshot: Snapshot) -> None:
         """Prints what is new since the last snapshot."""
         progress = snapshot.view.progress
-        stage = (snapshot.view.attempt, snapshot.view.state, _stage_phase(snapshot))
+        late = snapshot.view.stale or stuck(snapshot) or overdue(snapshot) is not None
+        stage = (snapshot.view.attempt, snapshot.view.state, _stage_phase(snapshot), late)
         if stage != self._stage and snapshot.view.state.active:
             self._stage = stage
             self.stage(snapshot)
@@ -70,7 +74,7 @@ class _Teller(ABC):
             return
         validation = progress.validation
         validated = validation is not None and validation.step != self._validated
-        self._tell_step(progress, alive=snapshot.view.state.active, at_once=validated)
+        self._tell_step(snapshot, progress, at_once=validated)
         if validation is not None and validated:
             self._validated = validation.step
             self.validation(snapshot, validation)
@@ -78,12 +82,12 @@ class _Teller(ABC):
             self.not_saved(progress, progress.not_saved)
         self._not_saved = progress.not_saved
 
-    def _tell_step(self, progress: Progress, *, alive: bool, at_once: bool) -> None:
-        due = at_once or not alive or time.monotonic() >= self._next_step_line
+    def _tell_step(self, snapshot: Snapshot, progress: Progress, *, at_once: bool) -> None:
+        due = at_once or not snapshot.view.state.active or time.monotonic() >= self._next_step_line
         if progress.step > 0 and progress.step != self._step and due:
             self._step = progress.step
             self._next_step_line = time.monotonic() + STEP_LINE_SECONDS
-            self.step(progress, alive=alive)
+            self.step(snapshot, progress)
 
     def write(self, line: str) -> None:
         """One line, at once."""
@@ -94,8 +98,8 @@ class _Teller(ABC):
         """What the run does has changed."""
 
     @abstractmethod
-    def step(self, progress: Progress, *, alive: bool) -> None:
-        """A step was done; the run is alive, or it was the last one."""
+    def step(self, snapshot: Snapshot, progress: Progress) -> None:
+        """A step was done."""
 
     @abstractmethod
     def validation(self, snapshot: Snapshot, validation: Validation) -> None:
@@ -123,7 +127,8 @@ class _LineTeller(_Teller):
     def stage(self, snapshot: Snapshot) -> None:
         self.write(f"{self.run.id}: {headline(snapshot).text}")
 
-    def step(self, progress: Progress, *, alive: bool) -> None:
+    def step(self, snapshot: Snapshot, progress: Progress) -> None:
+        alive = snapshot.view.state.active
         parts = [f"step {progress.step} of {progress.total_steps}", f"lm loss {_number(progress.lm_loss)}"]
         if progress.sop_loss is not None:
             parts.append(f"sop loss {_number(progress.sop_loss)}")
@@ -136,7 +141,9 @@ class _LineTeller(_Teller):
         if progress.skipped_steps:
             parts.append(f"steps left out: {progress.skipped_steps}")
         if alive and progress.eta_seconds is not None and progress.step < progress.total_steps:
-            parts.append(f"{duration(progress.eta_seconds)} left")
+            parts.append(time_left_words(snapshot))
+        if (slow := slower_than_usual(snapshot)) is not None:
+            parts.append(slow)
         self.write("  ".join(parts))
 
     def validation(self, snapshot: Snapshot, validation: Validation) -> None:
@@ -175,12 +182,18 @@ class _JsonTeller(_Teller):
             text=headline(snapshot).text,
         )
 
-    def step(self, progress: Progress, *, alive: bool) -> None:
+    def step(self, snapshot: Snapshot, progress: Progress) -> None:
         names = (
             "step", "total_steps", "lm_loss", "sop_loss", "learning_rate", "tokens_per_second", "tflops_per_rank",
             "share_of_peak", "data_wait_share", "skipped_steps", "eta_seconds",
         )  # fmt: skip
-        self._object("step", **{name: getattr(progress, name) for name in names})
+        left = time_left(snapshot)
+        self._object(
+            "step",
+            **{name: getattr(progress, name) for name in names},
+            eta_seconds_low=left[1] if left else None,
+            eta_seconds_high=left[2] if left else None,
+        )
 
     def validation(self, snapshot: Snapshot, validation: Validation) -> None:
         self._object("validation", **vars(validation))

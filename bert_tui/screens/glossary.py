@@ -19,6 +19,15 @@ LIVE_VIEW = (
     ("words right", "So many of the hidden words it guesses exactly."),
     ("order right", "So many pairs of sentences it judges well; 50 % is tossing a coin, which may last for long."),
     ("perplexity", "The MLM loss as a number of words: it is as unsure as among so many, all equally likely."),
+    (
+        "left (a to b)",
+        "The time to the end; in brackets at the pace of the quick and of the slow among the last 1,000 steps.",
+    ),
+    (
+        "median",
+        "The value in the middle. What takes more than three times this run's own median is told of, and a speed far "
+        "below it.",
+    ),
     ("tokens/s", "Words and pieces of words that are read each second."),
     ("learning rate", "How large a step each update takes: it rises at first, then falls, as the preset says."),
     ("tensor", "How many processors hold one model together, a part of each layer each."),
@@ -38,6 +47,34 @@ LIVE_VIEW = (
         "curves",
         "The mean of neighbouring steps; dots around it show how far single steps reach. A gap: no finite number.",
     ),
+)
+
+CURVES = (
+    (
+        "the line",
+        "The mean of neighbouring steps; dots around it show how far single steps reach. A gap: no finite number. "
+        "Looking closer (+) reads single steps from the file.",
+    ),
+    ("smoothing", "Takes the noise out. The curve as it was recorded stays behind as faint dots."),
+    ("exponential", "Each step counts a little less than the next: 0.9 looks back over about 10 steps, 0.99 over 100."),
+    ("mean of steps", "Each of the last so many steps counts the same."),
+    ("validation", "On text that is kept back from training: marks, one for each validation."),
+    ("word frequency", "The loss of one who only knows how often each word occurs."),
+    ("chance", "What tossing a coin gives."),
+    ("crosshair", "The second line from the top then tells the exact values of its step, and otherwise of the last."),
+    ("a, b, c", "Other runs; the letters stand on their curves."),
+    (
+        "N",
+        "The loss that NVIDIA recorded when it trained this very model with this batch. It is shown only where model, "
+        "batch and sentence order agree with yours: other settings have other curves.",
+    ),
+    ("learning rate", "How large a step each update takes: it rises at first, then falls, as the preset says."),
+    (
+        "gradient norm",
+        "How strongly one step pulls at the weights, before it is limited. Peaks are normal, a rise is not.",
+    ),
+    ("loss scale", "In fp16 losses are multiplied by it, so that small gradients are not lost; it halves on overflow."),
+    ("logarithmic", "Equal distances are equal ratios: small changes of a low loss can be seen."),
 )
 
 

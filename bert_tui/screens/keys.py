@@ -31,7 +31,12 @@ class Key:
         return [NAMES.get(name, name.upper() if name.startswith("f") else name) for name in self.keys.split(",")]
 
 
-NAMES = {"question_mark": "?", "home": "Home", "end": "End", "enter": "Enter", "escape": "Escape"}
+NAMES = {
+    "question_mark": "?", "home": "Home", "end": "End", "enter": "Enter", "escape": "Escape", "space": "Space",
+    "backspace": "Backspace", "left": "Left", "right": "Right", "plus": "+", "equals_sign": "=", "minus": "-",
+    "comma": ",", "full_stop": ".", "less_than_sign": "<", "greater_than_sign": ">", "ctrl+q": "Ctrl+Q",
+    "ctrl+c": "Ctrl+C",
+}  # fmt: skip
 """Of keys that Textual calls otherwise than people do."""
 
 

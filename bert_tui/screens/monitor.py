@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -19,16 +18,19 @@ from textual.widgets import Footer
 from bert_tui.advice.words import describe
 from bert_tui.exit_status import ExitStatus, status_of_run
 from bert_tui.invocation import program
+from bert_tui.metrics.chart_picture import Line
+from bert_tui.metrics.charts import CHANCE
 from bert_tui.metrics.sentences import duration, gpu_speed
 from bert_tui.metrics.series import Axis, step_axis
 from bert_tui.runs.state import RunState
+from bert_tui.screens.curves import CurvesScreen
 from bert_tui.screens.glossary import LIVE_VIEW, explained
 from bert_tui.screens.help import HelpScreen
 from bert_tui.screens.keys import Key, told
 from bert_tui.screens.log import LogScreen
 from bert_tui.screens.run_dialogs import KillQuestion, ResumeQuestion, StopQuestion
 from bert_tui.screens.watch import Broke, Looked, LookFailed, Watch, in_background
-from bert_tui.widgets.curve import Curve, Line
+from bert_tui.widgets.curve import Curve
 from bert_tui.widgets.device_table import DeviceTable
 from bert_tui.widgets.glyphs import glyphs
 from bert_tui.widgets.log_view import LogView
@@ -41,19 +43,18 @@ if TYPE_CHECKING:
     from bert_tui.metrics.snapshot import Snapshot
     from bert_tui.runs.board import Board
 
-CHANCE = math.log(2)
-"""Loss of one who guesses the order of two sentences."""
 PATIENCE_SECONDS = 5.0
 """Without a look for so long, the screen says that the disk does not answer."""
 
 
 KEYS = (
     Key("f1,question_mark", "help", "Help", "these words and keys"),
+    Key("f2,c", "curves", "Curves", "every curve on the whole screen, to zoom, smooth and compare"),
     Key("f3", "runs", "Runs", "the list of all runs"),
     Key("f4,l", "log", "Log", "the log on the whole screen"),
     Key("f5,r", "resume", "Resume", "when the run has ended: go on from its last checkpoint"),
     Key("f6,s", "stop", "Stop", "save a checkpoint, then end the run; asks first"),
-    Key("f7,b", "board", "TensorBoard", "start TensorBoard and show its address"),
+    Key("f7,b", "board", "Board", "start TensorBoard and show its address"),
     Key("f8,k", "kill", "Kill", "end the run at once, without a checkpoint; asks first"),
     Key("w", "recent", "Last steps", "curves of the whole run, or of the last 1,000 steps", shown=False),
     Key("f10,d", "leave", "Leave", "close this view, as Ctrl+Q does; the run goes on"),
@@ -267,6 +268,10 @@ class MonitorScreen(Screen[None]):
         """The log."""
         if self._snapshot is not None:
             self.app.push_screen(LogScreen(self._snapshot.log))
+
+    def action_curves(self) -> None:
+        """The curves."""
+        self.app.push_screen(CurvesScreen(self.run))
 
     def action_recent(self) -> None:
         """Whole run or last steps."""

@@ -11,6 +11,7 @@ Cell = tuple[str, str]
 """A character and the name of what it belongs to ("" for empty)."""
 
 DOTS_WIDE, DOTS_HIGH = 2, 4
+BETWEEN_LETTERS = 12
 _BRAILLE = ((0x01, 0x02, 0x04, 0x40), (0x08, 0x10, 0x20, 0x80))  # [column][row of dots from the top]
 _UPPER, _LOWER = 0x01 | 0x02 | 0x08 | 0x10, 0x04 | 0x40 | 0x20 | 0x80
 
@@ -33,9 +34,10 @@ class Raster:
         self._x, self._y = x, y
         self._dots = [[0] * columns for _ in range(rows)]
         self._owner = [[""] * columns for _ in range(rows)]
-        self._marks: dict[tuple[int, int], str] = {}
+        self._marks: dict[tuple[int, int], Cell] = {}
         self._rules: dict[int, str] = {}
         self._spread = ""
+        self._cursor: int | None = None
 
     def rule(self, value: float, name: str) -> None:
         """A dashed line at a value, beneath everything."""
@@ -43,14 +45,12 @@ class Raster:
         if 0 <= position <= 1:
             self._rules[self._row(position) // DOTS_HIGH] = name
 
-    def line(self, series: Series, name: str, *, spread: str) -> None:
-        """The means, joined, broken at gaps; and as dots above and below them how far the values reach."""
-        self._spread = spread
-        pieces = list(self._pieces(series))
-        for span in (span for piece in pieces for span in piece):
-            self._dot(span.column, self._row(span.low), spread)
-            self._dot(span.column, self._row(span.high), spread)
-        for piece in pieces:
+    def line(self, series: Series, name: str, *, spread: str = "") -> None:
+        """The means, joined, broken at gaps; and as dots above and below them how far the values reach, if asked."""
+        if spread:
+            self._spread = spread
+            self.dots(series, spread, means=False)
+        for piece in self._pieces(series):
             before: Span | None = None
             for span in piece:
                 for column, low, high in _joined(before, span):
@@ -58,11 +58,34 @@ class Raster:
                         self._dot(column, row, name)
                 before = span
 
-    def marks(self, series: Series, name: str) -> None:
-        """A mark at the middle of each bin, on top of every line."""
+    def dots(self, series: Series, name: str, *, means: bool = True) -> None:
+        """The ends of each bin, and its mean if asked, not joined."""
+        for span in (span for piece in self._pieces(series) for span in piece):
+            for height in (span.low, span.high, span.mean) if means else (span.low, span.high):
+                self._dot(span.column, self._row(height), name)
+
+    def marks(self, series: Series, name: str, sign: str) -> None:
+        """A sign at the middle of each bin, on top of every line."""
         for piece in self._pieces(series):
             for span in piece:
-                self._marks[span.column // DOTS_WIDE, self._row(span.mean) // DOTS_HIGH] = name
+                self._marks[span.column // DOTS_WIDE, self._row(span.mean) // DOTS_HIGH] = (sign, name)
+
+    def letters(self, series: Series, name: str, letter: str, *, first: int) -> None:
+        """A letter on the line every :data:`BETWEEN_LETTERS` columns from ``first`` on, so that no colour is needed."""
+        for piece in self._pieces(series):
+            before: Span | None = None
+            for span in piece:
+                for column, low, high in _joined(before, span):
+                    cell = column // DOTS_WIDE
+                    if column % DOTS_WIDE == 0 and cell % BETWEEN_LETTERS == first % BETWEEN_LETTERS:
+                        self._marks[cell, self._row((low + high) / 2) // DOTS_HIGH] = (letter, name)
+                before = span
+
+    def cursor(self, x: float) -> None:
+        """A line from top to bottom, beneath the curves."""
+        position = self._x.position(x)
+        if 0 <= position <= 1:
+            self._cursor = round(position * (self._columns * DOTS_WIDE - 1)) // DOTS_WIDE
 
     def cells(self, *, ascii_only: bool) -> list[list[Cell]]:
         """Row by row, from the top."""
@@ -70,10 +93,12 @@ class Raster:
 
     def _cell(self, column: int, row: int, ascii_only: bool) -> Cell:
         if (mark := self._marks.get((column, row))) is not None:
-            return ("o" if ascii_only else "●", mark)
+            return mark
         spread_only = self._owner[row][column] == self._spread
         if (dots := self._dots[row][column]) and not (ascii_only and spread_only):
             return (_ascii(dots) if ascii_only else chr(0x2800 + dots), self._owner[row][column])
+        if column == self._cursor:
+            return ("|" if ascii_only else "│", "muted")
         if (rule := self._rules.get(row)) is not None and column % 2 == 0:
             return ("-" if ascii_only else "╌", rule)
         return (" ", "")

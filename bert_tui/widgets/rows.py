@@ -14,7 +14,10 @@ Part = tuple[str, str]
 """Text, and the name of its style: one of :data:`STYLES` or ""."""
 Row = tuple[Part, ...]
 
-STYLES = ("title", "muted", "faint", "busy", "good", "caution", "bad", "quiet", "training", "validation", "baseline")
+STYLES = (
+    "title", "muted", "faint", "busy", "good", "caution", "bad", "quiet",
+    "training", "raw", "validation", "baseline", "first", "second", "third", "reference",
+)  # fmt: skip
 
 
 class Rows(Widget):
@@ -30,8 +33,13 @@ class Rows(Widget):
     Rows > .rows--bad { color: $error; text-style: bold; }
     Rows > .rows--quiet { text-style: bold; }
     Rows > .rows--training { color: $primary; }
+    Rows > .rows--raw { color: $faint; }
     Rows > .rows--validation { color: $warning; text-style: bold; }
     Rows > .rows--baseline { color: $secondary; }
+    Rows > .rows--first { color: $success; }
+    Rows > .rows--second { color: $error; }
+    Rows > .rows--third { color: $foreground; }
+    Rows > .rows--reference { color: $secondary; }
     """
     COMPONENT_CLASSES: ClassVar[set[str]] = {f"rows--{name}" for name in STYLES}
 

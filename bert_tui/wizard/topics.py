@@ -94,6 +94,11 @@ TOPICS: dict[str, tuple[str, str]] = {
         "files. Your dataset, your vocabulary and what other runs use stay. What is deleted cannot be had again; to "
         "keep the weights, export them before: bert-tui export RUN --output DIR",
     ),
+    "compare": (
+        "Comparing runs",
+        "The curves of up to three other runs are laid over this one's, each with a letter of its own. Runs of the "
+        "same model come first; a loss of another model, vocabulary or batch says little about this one.",
+    ),
     "dialog": (
         "Keys",
         "Tab moves between the buttons, Enter takes what is named beside them, Escape calls off.",

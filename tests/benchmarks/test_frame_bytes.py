@@ -25,8 +25,10 @@ class Figures:
     """Percent of a core."""
 
 
-def measure(folder: Path, *, gpus: int, difference: bool, seconds: int, size: tuple[int, int] = (80, 24)) -> Figures:
-    """Watches a staged run on a real terminal of 256 colours."""
+def measure(
+    folder: Path, *, gpus: int, difference: bool, seconds: int, size: tuple[int, int] = (80, 24), key: str = ""
+) -> Figures:
+    """Watches a staged run on a real terminal of 256 colours; ``key`` goes to another screen first."""
     environment = {
         "BERT_TUI_FRAME_DIFF": str(int(difference)),
         "HOME": str(folder),
@@ -37,6 +39,7 @@ def measure(folder: Path, *, gpus: int, difference: bool, seconds: int, size: tu
     command = [sys.executable, "-m", "tests.benchmarks.live_screen", str(folder), str(gpus), str(seconds + 30)]
     with Terminal(command, environment=environment, size=size, cwd=str(ROOT)) as terminal:
         terminal.wait_for("Training: step", 20)
+        terminal.press(key)
         terminal.read(3)
         process, counts = psutil.Process(terminal.process.pid), []
         before, begun = process.cpu_times(), time.monotonic()
@@ -46,7 +49,7 @@ def measure(folder: Path, *, gpus: int, difference: bool, seconds: int, size: tu
                 terminal.read(left)
             counts.append(len(terminal.received) - sent)
         after = process.cpu_times()
-        terminal.press("d")
+        terminal.press("c" + "d" if key else "d")
         assert terminal.wait_exit(5) == 5
     used = after.user + after.system - before.user - before.system
     return Figures(sum(counts) / seconds, max(counts), 100 * used / seconds)
@@ -69,3 +72,18 @@ def test_bytes_of_the_live_screen(tmp_path: Path, capsys: pytest.CaptureFixture[
             )
     assert ours.mean <= 1000
     assert ours.most <= 4000
+
+
+@pytest.mark.benchmark
+@pytest.mark.timeout(120)
+def test_bytes_of_the_curves(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The screen of curves, while its curve grows by four steps a second."""
+    figures = measure(tmp_path, gpus=0, difference=True, seconds=60, key="c")
+    with capsys.disabled():
+        print(
+            f"\ncurves 80x24: {figures.mean:,.0f} B/s, worst second {figures.most:,} B, "
+            f"{figures.processor:.1f} % of a core",
+            end="",
+        )
+    assert figures.mean <= 1000
+    assert figures.most <= 4000

@@ -21,7 +21,7 @@ def append(writer: MetricsWriter, step: int, loss: float, **more: float) -> None
 
 
 def points(series: Series) -> dict[int, tuple[float, float]]:
-    return {item.step: (item.low, item.high) for item in series.bins}
+    return {int(item.step): (item.low, item.high) for item in series.bins}
 
 
 def test_a_curve_grows_with_the_file(tmp_path: Path) -> None:

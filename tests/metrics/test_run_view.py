@@ -6,13 +6,27 @@ import dataclasses
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from bert_tui.metrics.pace import measure_pace
 from bert_tui.metrics.run_view import RunWatcher
-from bert_tui.metrics.sentences import count, duration, headline, hint, next_step, remedy, share_done, size
+from bert_tui.metrics.sentences import (
+    Headline,
+    count,
+    duration,
+    headline,
+    hint,
+    next_step,
+    remedy,
+    share_done,
+    size,
+    time_left_words,
+)
 from bert_tui.metrics.snapshot import Snapshot
+from bert_tui.metrics.waiting import Overdue, overdue
 from bert_tui.runs.state import RunState
 from tests.staged_run import StagedRun, training_run
 from trainer.spec.problem import Problem
@@ -148,3 +162,57 @@ def test_numbers_as_people_say_them() -> None:
     ]  # fmt: skip
     assert [count(number) for number in (950, 12_300, 4_100_000, 2.3e9)] == ["950", "12,300", "4.1 M", "2.3 G"]
     assert [size(number) for number in (12, 12_400_000, 1.4e9)] == ["12 B", "12.4 MB", "1.4 GB"]
+
+
+def test_a_phase_that_lasts_too_long_is_told_of(tmp_path: Path) -> None:
+    run = training_run(tmp_path)
+    run.progress(phase="validate", phase_since=run.now - 25, phase_seconds={"validate": 20.0})
+    assert headline(look(run)) == Headline("Validating at step 412 of 700, for 25 s", "busy")
+    run.progress(phase="validate", phase_since=run.now - 100, phase_seconds={"validate": 20.0})
+    assert headline(look(run)) == Headline(
+        "Validating at step 412 of 700, for 1 min 40 s: this run's median for it is 20 s", "caution"
+    )
+    run.progress(phase="save", phase_since=run.now - 720, phase_seconds={"validate": 20.0})
+    assert headline(look(run)).text.endswith("of 700, for 12 min: it seldom takes more than 10 min")
+
+
+def test_work_that_is_counted_may_take_long_while_it_moves(tmp_path: Path) -> None:
+    run = StagedRun(tmp_path)
+    run.now -= 3600
+    run.prepare("image", done=3.0, total=12.0, unit="GB")
+    snapshot = look(run)
+    assert overdue(snapshot) is None
+    late = overdue(dataclasses.replace(snapshot, idle_seconds=90))
+    assert late is not None
+    assert dataclasses.replace(late, seconds=3600) == Overdue(3600, 1800, own=False)
+
+
+def test_a_heartbeat_that_has_stopped_is_told_of(tmp_path: Path) -> None:
+    snapshot = look(training_run(tmp_path))
+    silent = dataclasses.replace(snapshot, view=dataclasses.replace(snapshot.view, stale=True))
+    assert headline(silent).text.startswith("No sign of life for more than 20 s, though it has not ended. Training:")
+
+
+def test_the_time_left_has_a_spread(tmp_path: Path) -> None:
+    snapshot = look(training_run(tmp_path))
+    even = dataclasses.replace(snapshot, pace=measure_pace(np.full(400, 0.2), np.full(400, 1000.0)))
+    assert time_left_words(even) == "1 min 21 s left"
+    seconds = np.concatenate((np.full(320, 0.2), np.full(80, 0.4)))  # a fifth of the blocks takes twice as long
+    uneven = dataclasses.replace(snapshot, pace=measure_pace(seconds, np.full(400, 1000.0)))
+    assert time_left_words(uneven) == "1 min 21 s left (1 min 20 s to 2 min 40 s)"
+    assert measure_pace(np.full(49, 0.2), np.full(49, 1000.0)) is None
+
+
+def test_a_training_that_slows_down_is_told_of(tmp_path: Path) -> None:
+    snapshot = look(training_run(tmp_path))
+    speeds = np.concatenate((np.full(390, 20_000.0), np.full(10, 12_000.0)))
+    slow = dataclasses.replace(snapshot, pace=measure_pace(20_000 / speeds, speeds))
+    told = hint(slow)
+    assert told is not None
+    assert told.text == "! 12,000 tokens/s, 40 % below its own median of 20,000"
+
+
+@given(st.lists(st.floats(), max_size=300))
+def test_no_step_time_breaks_the_pace(seconds: list[float]) -> None:
+    pace = measure_pace(np.array(seconds), np.array(seconds))
+    assert pace is None or pace.quick <= pace.slow

@@ -27,6 +27,7 @@ from trainer.spec.sizing import GIB
 
 ENGINE = os.environ.get("DOCKER_HOST", "")
 PROPOSED = "nvcr.io/nvidia/pytorch:25.02-py3"
+NVIDIA_TELLS = {"PYTORCH_VERSION": "2.7.0a0+6c54963f75", "CUDA_VERSION": "12.8.0"}
 NOW = 1_795_500_000.0
 LAYERS = (
     Layer("83fb018d511c", "ready", 30_000_000, 30_000_000, 30_000_000),
@@ -54,7 +55,7 @@ def test_the_proposed_image_and_why() -> None:
         "Here": "not yet",
         "Room": "needs about 25 GiB; 70 GiB free in /var/lib/docker",
     }
-    here = dataclasses.replace(ABSENT, here=ImageHere(PROPOSED, 21_300_000_000, "2.7.0a0+6c54963f75", "12.8.0"))
+    here = dataclasses.replace(ABSENT, here=ImageHere(PROPOSED, 21_300_000_000, environment=NVIDIA_TELLS))
     assert dict(facts(here))["Here"] == "yes, 21.3 GB, PyTorch 2.7.0a0+6c54963f75, CUDA 12.8.0"
     full = dataclasses.replace(ABSENT, disk=ImageDisk("/var/lib/docker", 7 * GIB))
     assert dict(facts(full))["Room"].endswith("too little")

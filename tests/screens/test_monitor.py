@@ -60,7 +60,7 @@ async def test_all_that_matters_is_on_one_small_screen(tmp_path: Path) -> None:
             "[rank0] step 400/700",
         )
         assert any("\u2801" <= character <= "\u28ff" for character in shown)
-        await see(pilot, " F1 Help  F3 Runs  F4 Log  F6 Stop  F7 TensorBoard  F8 Kill  F10 Leave")
+        await see(pilot, " F1 Help  F2 Curves  F3 Runs  F4 Log  F6 Stop  F7 Board  F8 Kill  F10 Leave")
 
 
 async def test_eight_gpus_fit(tmp_path: Path) -> None:

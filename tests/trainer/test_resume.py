@@ -116,6 +116,7 @@ def test_progress_and_events_tell_of_the_run(folder: Path) -> None:
     assert progress.mean_tokens_per_second is not None and progress.mean_tokens_per_second > 0
     assert progress.data_wait_share is not None and 0 <= progress.data_wait_share <= 1
     assert progress.share_of_peak is None
+    assert {"start", "validate", "save"} <= progress.phase_seconds.keys()
     validation = progress.validation
     assert validation is not None and validation.step == 12
     assert None not in vars(validation).values()

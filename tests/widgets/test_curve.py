@@ -54,7 +54,7 @@ def test_the_spread_of_a_bin_is_dotted_around_its_mean() -> None:
 def test_marks_lie_on_top_and_rules_beneath() -> None:
     raster = Raster(8, 4, Axis(0, 15, 5), UNIT)
     raster.line(points(*[0.5] * 16), "line", spread="spread")
-    raster.marks(Series(1, (Bin(8, 0.5, 0.5, 0.5),)), "mark")
+    raster.marks(Series(1, (Bin(8, 0.5, 0.5, 0.5),)), "mark", "●")
     raster.rule(1.0, "rule")
     cells = raster.cells(ascii_only=False)
     assert cells[0][0] == ("╌", "rule")
@@ -99,8 +99,11 @@ def test_the_curve_fills_at_least_half_of_the_width(step: int, total: int | None
     assert step_axis(step, total).high == end
 
 
-def test_a_logarithmic_axis_spans_powers_of_ten() -> None:
-    axis = logarithmic_axis([(0.02, 8.0), (-1.0, 3.0)])
+def test_a_logarithmic_axis_has_round_ends_and_ticks() -> None:
+    axis = logarithmic_axis([(0.012, 8.0), (-1.0, 3.0)])
     assert axis == Axis(0.01, 10.0, 10.0, logarithmic=True)
     assert axis is not None and axis.position(0.1) == pytest.approx(1 / 3)
+    assert axis.ticks(4) == [0.01, 0.1, 1.0, 10.0]
+    assert axis.ticks(10) == [0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0]
+    assert logarithmic_axis([(4.9, 8.1)]) == Axis(4.0, 9.0, 1.0, logarithmic=True)
     assert logarithmic_axis([(-1.0, 0.0)]) is None

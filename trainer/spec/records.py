@@ -203,6 +203,8 @@ class Progress:
     """The last save, where it failed."""
     memory_bytes: int | None = None
     """Highest use so far on rank 0: device memory on a GPU, resident memory on a CPU."""
+    phase_seconds: Mapping[str, float] = field(default_factory=dict)
+    """Median duration of each phase that this attempt has gone through, but of training."""
     skipped_steps: int = 0
     """Steps of this attempt whose update was left out."""
     device: str = ""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import docker.errors
@@ -17,13 +18,25 @@ class ImageHere:
     name: str
     size: int
     """Bytes, unpacked."""
-    pytorch: str = ""
-    """Its version of PyTorch, as NVIDIA's images tell it; empty where it is not told."""
-    cuda: str = ""
-    """Its version of CUDA, in the same way."""
+    identity: str = ""
+    """The digest by which its registry knows it, else the engine's id."""
+    architecture: str = ""
+    """As "amd64"; empty where it is not told."""
+    environment: Mapping[str, str] = field(default_factory=dict)
+    """What every container of it has in its environment."""
+
+    @property
+    def pytorch(self) -> str:
+        """Its version of PyTorch, as NVIDIA's images tell it; empty where it is not told."""
+        return self.environment.get("PYTORCH_VERSION", "")
+
+    @property
+    def cuda(self) -> str:
+        """Its version of CUDA, in the same way."""
+        return self.environment.get("CUDA_VERSION", "")
 
 
-def look_up(client: Any, image: str) -> ImageHere | None:
+def look_up(client: Any, name: str) -> ImageHere | None:
     """The image of this name; None where it is not here.
 
     Raises:
@@ -31,13 +44,17 @@ def look_up(client: Any, image: str) -> ImageHere | None:
     """
     with engine_errors():
         try:
-            found = client.inspect_image(image)
+            found = client.inspect_image(name)
         except docker.errors.ImageNotFound:
             return None
+    digests = [str(digest).partition("@")[2] for digest in found.get("RepoDigests") or ()]
     pairs = (text.partition("=") for text in (found.get("Config") or {}).get("Env") or ())
-    variables = {name: value for name, _, value in pairs}
     return ImageHere(
-        image, int(found.get("Size", 0)), variables.get("PYTORCH_VERSION", ""), variables.get("CUDA_VERSION", "")
+        name=name,
+        size=int(found.get("Size", 0)),
+        identity=digests[0] if digests else str(found["Id"]),
+        architecture=str(found.get("Architecture", "")),
+        environment={variable: value for variable, _, value in pairs},
     )
 
 
