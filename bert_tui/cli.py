@@ -19,6 +19,7 @@ from bert_tui import __version__, diagnostics
 from bert_tui.arguments import number_argument, path_argument
 from bert_tui.cli_data import add_data_verbs
 from bert_tui.cli_image import add_image_verbs
+from bert_tui.cli_presets import add_preset_verbs
 from bert_tui.exit_status import ExitStatus
 from bert_tui.invocation import program
 from trainer.spec.problem import PresetError, SpecError
@@ -26,6 +27,8 @@ from trainer.spec.problem import PresetError, SpecError
 if TYPE_CHECKING:
     from bert_tui.machine import Machine
     from bert_tui.plan import Plan
+    from bert_tui.runs.replay import Replay
+    from trainer.spec.preset import Preset
     from trainer.spec.run_directory import RunDirectory
 
 
@@ -85,16 +88,20 @@ def run(options: argparse.Namespace) -> int:
     from bert_tui.runs.create import create_run
 
     machine = read_machine()
-    planned = _plan(options, machine)
+    preset, path = _preset(options)
+    planned = _plan(preset, path, machine)
     if planned.problems:
         raise PresetError(*planned.problems)
+    replay = _replay(options, path, planned)
     checks = check_run(machine, planned.preset, trial=False)
     failed = [answer for answer in checks if answer.answer == "fail"]
     if failed:
         diagnostics.tell_failed_checks(failed)
         return ExitStatus.REFUSED
     diagnostics.tell_cautions(planned.cautions)
-    return _watch(create_run(planned), options)
+    for line in replay.words if replay else []:
+        diagnostics.tell(line)
+    return _watch(create_run(planned, replay), options)
 
 
 def check(options: argparse.Namespace) -> int:
@@ -120,16 +127,22 @@ def check(options: argparse.Namespace) -> int:
 
 def plan(options: argparse.Namespace) -> int:
     """``plan PRESET``: what a run would be; starts nothing."""
+    from bert_tui.changes import compared_with_origin
     from bert_tui.machine import read_machine
     from bert_tui.runs.job import describe_plan
     from bert_tui.wizard.review import micro_batch_words, sentences
 
-    planned = _plan(options, read_machine())
+    preset, path = _preset(options)
+    planned = _plan(preset, path, read_machine())
     command = describe_plan(planned)
     if options.json:
         print(json.dumps({**planned.as_json(), "command": command}, ensure_ascii=False, indent=2, sort_keys=True))
     else:
-        print("\n".join([*sentences(planned), micro_batch_words(planned, Path(options.preset)), "", command]))
+        print("\n".join([*sentences(planned), micro_batch_words(planned, path), "", command]))
+    replay = _replay(options, path, planned)
+    if not options.json:
+        lines = replay.words if replay else compared_with_origin(path, preset).lines
+        print("\n".join(["", *lines] if lines else []))
     if planned.problems:
         diagnostics.tell_problems(PresetError(*planned.problems))
         return ExitStatus.REFUSED
@@ -225,8 +238,8 @@ def _watch(run: RunDirectory, options: argparse.Namespace) -> int:
     return run_app(run)
 
 
-def _preset(options: argparse.Namespace) -> tuple[Any, str]:
-    from bert_tui.plan import fill_from_variables, preset_name
+def _preset(options: argparse.Namespace) -> tuple[Preset, Path]:
+    from bert_tui.plan import fill_from_variables
     from bert_tui.presets import find_preset
     from trainer.spec.preset_file import override, read_preset
 
@@ -234,18 +247,28 @@ def _preset(options: argparse.Namespace) -> tuple[Any, str]:
     preset, used = fill_from_variables(read_preset(path, find_preset))
     for variable in used:
         diagnostics.tell(f"taken from the environment: {variable}")
-    return override(preset, _changes(options)), preset_name(path)
+    return override(preset, _changes(options)), path
 
 
 def _changes(options: argparse.Namespace) -> list[str]:
     return [*options.set, *([f'launch.launcher="{options.launcher}"'] if options.launcher else [])]
 
 
-def _plan(options: argparse.Namespace, machine: Machine) -> Plan:
+def _plan(preset: Preset, path: Path, machine: Machine) -> Plan:
     from bert_tui.plan import make_plan
+    from bert_tui.runs.replay import name_of
 
-    preset, name = _preset(options)
-    return make_plan(preset, name, machine)
+    return make_plan(preset, name_of(path), machine)
+
+
+def _replay(options: argparse.Namespace, path: Path, planned: Plan) -> Replay | None:
+    """What the plan repeats; where that is asked for, nothing else is let through."""
+    from bert_tui.runs.replay import replay_of, require_same
+
+    replay = replay_of(path, planned)
+    if options.strict:
+        require_same(path, replay)
+    return replay
 
 
 def _find(options: argparse.Namespace) -> RunDirectory:
@@ -275,7 +298,7 @@ def _parser() -> argparse.ArgumentParser:
             group(added)
         return added
 
-    verb(run, "start the run a preset describes", _takes_preset, _takes_changes, _shows).add_argument(
+    verb(run, "start the run a preset describes", _takes_preset, _takes_changes, _takes_strict, _shows).add_argument(
         "--detach", action="store_true", help="start it and give the prompt back"
     )
     verb(check, "go through the checklist; exit status 1 if something fails", _takes_changes, _takes_json).add_argument(
@@ -286,8 +309,10 @@ def _parser() -> argparse.ArgumentParser:
         "say what a run would be, and the exact command; starts nothing",
         _takes_preset,
         _takes_changes,
+        _takes_strict,
         _takes_json,
     )
+    add_preset_verbs(verbs)
     verb(runs, "list the runs", _takes_json, _takes_root)
     verb(attach, "watch a run", _takes_run, _shows)
     verb(logs, "print what the trainer printed", _takes_run).add_argument(
@@ -320,7 +345,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _takes_preset(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("preset", metavar="PRESET", help="a shipped preset such as bert-tiny, or the path of a file")
+    parser.add_argument("preset", metavar="PRESET", help="a preset's name, such as bert-tiny, or the path of a file")
 
 
 def _takes_set(parser: argparse.ArgumentParser) -> None:
@@ -332,6 +357,12 @@ def _takes_set(parser: argparse.ArgumentParser) -> None:
 def _takes_changes(parser: argparse.ArgumentParser) -> None:
     _takes_set(parser)
     parser.add_argument("--launcher", choices=["docker", "local"], help="instead of the preset's launcher")
+
+
+def _takes_strict(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--strict", action="store_true", help="of a run's run.toml: refuse if anything is not as it was in that run"
+    )
 
 
 def _takes_run(parser: argparse.ArgumentParser) -> None:

@@ -129,6 +129,9 @@ def _takes_dataset(parser: argparse.ArgumentParser) -> None:
 
 def _takes_preset(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--preset", metavar="PRESET", help="the run it is for (default: the settings of no preset)")
+    parser.add_argument(
+        "--set", action="append", default=[], metavar="KEY=VALUE", help="change a setting, as data.split=8,1,1"
+    )
 
 
 def build(options: argparse.Namespace) -> int:
@@ -270,9 +273,10 @@ def _rate(text: str) -> float:
 
 
 def _preset(options: argparse.Namespace) -> Any:
-    """The preset named, or the defaults; fields that have nothing to do with data may be open."""
+    """The preset named, or the defaults, changed as asked; fields that have nothing to do with data may be open."""
     from bert_tui.presets import find_preset
     from trainer.spec.preset import Preset
-    from trainer.spec.preset_file import read_preset
+    from trainer.spec.preset_file import override, read_preset
 
-    return read_preset(find_preset(options.preset), find_preset) if options.preset else Preset()
+    named = read_preset(find_preset(options.preset), find_preset) if options.preset else Preset()
+    return override(named, options.set)

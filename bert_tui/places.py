@@ -16,9 +16,18 @@ def cache_folder() -> Path:
     return _made("XDG_CACHE_HOME", ".cache")
 
 
-def _made(variable: str, default: str) -> Path:
+def config_folder() -> Path:
+    """What the operator keeps: ``$XDG_CONFIG_HOME/bert-tui``, not made before something is kept in it."""
+    return _place("XDG_CONFIG_HOME", ".config")
+
+
+def _place(variable: str, default: str) -> Path:
     base = os.environ.get(variable, "")
     home = Path(base) if base.startswith("/") else Path.home() / default
-    folder = home / "bert-tui"
+    return home / "bert-tui"
+
+
+def _made(variable: str, default: str) -> Path:
+    folder = _place(variable, default)
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     return folder

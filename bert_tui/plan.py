@@ -15,6 +15,7 @@ from bert_tui.paths import expand_path
 from bert_tui.peer_links import crossing_caution, crossing_groups
 from trainer.spec import preset_file, sizing
 from trainer.spec.blend import split_variable, with_prefixes
+from trainer.spec.hardware import UNKNOWN_HARDWARE, Hardware
 from trainer.spec.memory import Memory
 from trainer.spec.micro_batch import accumulation
 from trainer.spec.preset import Preset, contradictions, get, missing, replace
@@ -68,6 +69,8 @@ class Plan:
     """What forbids the start; empty in a sound plan."""
     cautions: tuple[Problem, ...] = ()
     """What is allowed, and hardly meant."""
+    hardware: Hardware = UNKNOWN_HARDWARE
+    """What it would be started on."""
 
     def as_json(self) -> dict[str, Any]:
         """What ``bert-tui plan --json`` prints: the same for the same preset on the same machine."""
@@ -148,6 +151,7 @@ def make_plan(preset: Preset, name: str, machine: Machine) -> Plan:
         seconds=seconds,
         problems=(*problems, *gpu_problems),
         cautions=(*forecast.cautions(preset, seconds), *_link_cautions(gpus, preset.parallel.tensor, machine)),
+        hardware=Hardware(machine.cores, tuple(names), machine.driver if device == "cuda" else ""),
     )
 
 

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from trainer.spec import preset_file
 from trainer.spec.preset import Preset, get, settings
+from trainer.spec.toml_text import toml_value
 
 BEGIN = "<!-- settings: derived from trainer/spec/preset.py; a test compares -->"
 END = "<!-- end of settings -->"
@@ -19,7 +19,7 @@ def settings_table() -> str:
     rows = ["| setting | default | meaning |", "|---|---|---|"]
     for section, key, setting in settings():
         value = get(Preset(), f"{section}.{key}")
-        default = "open" if value in (None, ()) else f"`{preset_file.toml_value(value)}`"
+        default = "open" if value in (None, ()) else f"`{toml_value(value)}`"
         rows.append(f"| `{section}.{key}` | {default} | {setting.help} Example: `{setting.example}` |")
     return "\n".join(rows)
 

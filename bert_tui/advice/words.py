@@ -24,10 +24,24 @@ class Words:
 TEXTS: dict[str, Words] = {
     # presets
     "preset.unreadable": Words("{where} cannot be read: {reason}.", "Check the path and its permissions."),
+    "preset.too_large": Words(
+        "{where} is larger than {megabytes} MB, which no preset is.", "Give the path of a preset, a short TOML file."
+    ),
     "preset.not_found": Words(
-        "There is no preset called {value}.", "Shipped presets are {known}; or give a file's path."
+        "There is no preset called {value}{suggestion}",
+        "Presets here are {known} ({program} presets); or give a file's path.",
+    ),
+    "preset.base_not_found": Words(
+        "{where}: there is no preset {value}{suggestion}", "Name one of {known}, or give a file's path."
     ),
     "preset.not_toml": Words("{where} is not valid TOML: {reason}.", "Correct the line it names."),
+    "preset.no_schema": Words(
+        "{where} does not say which schema it follows.", "Write schema = {known} at the top of the file."
+    ),
+    "preset.newer_schema": Words(
+        "{where} is {value}: it was written for a newer bert-tui, this one reads schema {known}.",
+        "Install the newer bert-tui, or write the preset anew in this one's wizard (F7 on its last page).",
+    ),
     "preset.wrong_schema": Words(
         "{where} is {value}, which this program does not know.", "Write schema = {known} at the top of the file."
     ),
@@ -41,6 +55,22 @@ TEXTS: dict[str, Words] = {
         "Give one, such as {example}: in a preset file, or, where README.md names a variable for it, with export.",
     ),
     "preset.extends_loop": Words("{where} extends itself through {value}.", "Remove one 'extends' line of the circle."),
+    "preset.not_editable": Words(
+        "{where} cannot be changed without losing what else stands in it.", "Save under another name."
+    ),
+    "preset.shipped": Words(
+        "{value} came with the program and stays as it is.",
+        'Make a file of your own that begins with schema = 1 and extends = "{value}".',
+    ),
+    "preset.not_written": Words("{where} cannot be written: {reason}.", "Choose another folder, or: ls -ld {where}"),
+    "preset.not_a_run": Words(
+        "{where} is not the run.toml of a run, so there is nothing to compare with.",
+        "Give the run.toml in the folder of a run, or leave out --strict.",
+    ),
+    "replay.differs": Words(
+        "This would not be the same as run {where}: {value}.",
+        "Bring it back to what it was, or leave out --strict.",
+    ),
     # vocabularies
     "vocabulary.absent": Words("There is no file {where}.", "Give the path of a BERT vocabulary, often vocab.txt."),
     "vocabulary.folder": Words("{where} is a folder.", "Give the vocabulary file in it, often vocab.txt."),

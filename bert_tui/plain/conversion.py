@@ -10,9 +10,9 @@ from bert_tui import diagnostics
 from bert_tui.advice.words import describe
 from bert_tui.exit_status import ExitStatus
 from bert_tui.runs.conversion import Progress, export_run, import_folder
-from trainer.spec.preset_file import toml_value
 from trainer.spec.problem import Problem
 from trainer.spec.run_directory import RunDirectory
+from trainer.spec.toml_text import toml_value
 
 LINE_SECONDS = 2.0
 """At most one line of progress in this time, beside those that begin and end something."""

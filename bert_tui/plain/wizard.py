@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace as replace_fields
 from typing import TextIO
 
 from bert_tui import diagnostics
@@ -261,6 +262,7 @@ class PlainWizard:
             self._dialogue.say("\n".join(review.sentences(plan)), indent=11)
             self._dialogue.say("The command that does it:")
             self._dialogue.say_exactly(describe_plan(plan))
+            self._dialogue.say("\n".join(review.changes(self._session.answers).lines), indent=4)
         if refusal:
             self._dialogue.say(f"x {refusal}", indent=2)
         while True:
@@ -268,12 +270,16 @@ class PlainWizard:
                 Choice("start", "Start training", "it runs in the background", refusal),
                 Choice("save", "Save as a preset", "to start it again without questions"),
                 Choice("leave", "Leave", "your answers are kept"),
+                Choice("show", "Show it as a preset", "what saving would write"),
             ]
             way = self._dialogue.choose("What now?", ways, "leave" if refusal else "start", "review")
             if way == "leave":
                 raise Left
             if way == "save":
                 self._save()
+                plan = plan and replace_fields(plan, name=self._session.answers.name)
+            elif way == "show":
+                self._dialogue.say_exactly(saving.preset_text(self._session.answers))
             elif plan is not None:
                 run, refusal = _create(plan)
                 if run is not None:
@@ -297,12 +303,12 @@ class PlainWizard:
         answers = self._session.answers
 
         def problem(text: str) -> str:
-            return saving.obstacle(text, replace=False) or saving.save_preset(
-                answers.preset, answers.name, saving.preset_path(text)
-            )
+            return saving.obstacle(text, replace=False) or saving.save_preset(answers, saving.preset_path(text))
 
-        text = self._dialogue.ask("File", saving.proposed_name(answers.name), problem, "preset-file")
-        self._dialogue.say_exactly(f"Saved. Run it again with: {program()} run {saving.preset_path(text)}")
+        text = self._dialogue.ask("File", saving.proposed_path(answers.name), problem, "preset-file")
+        path = saving.preset_path(text)
+        self._session.take(saving.named_after(path, answers))
+        self._dialogue.say_exactly(f"Saved. Run it again with: {saving.replay_command(path)}")
 
 
 def _create(plan: Plan) -> tuple[RunDirectory | None, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import errno
 import os
 import secrets
@@ -17,6 +18,7 @@ from bert_tui.plan import Plan, make_plan
 from bert_tui.processes import package_environment, spawn_detached
 from bert_tui.runs.end import require_over, settle
 from bert_tui.runs.registry import link_run
+from bert_tui.runs.replay import Replay
 from bert_tui.runs.state import RunState, RunView, state_of
 from trainer.spec import preset_file
 from trainer.spec.checkpoint_folder import complete_checkpoints
@@ -47,8 +49,8 @@ CHANGEABLE = (
 HEADING = "Asked for by bert-tui {version}. Replay: bert-tui run THIS_FILE"
 
 
-def create_run(plan: Plan) -> RunDirectory:
-    """Makes the run directory and starts its starter; returns at once.
+def create_run(plan: Plan, replay: Replay | None = None) -> RunDirectory:
+    """Makes the run directory and starts its starter; returns at once. ``replay``: what it repeats, for the record.
 
     Raises:
         PresetError: the plan has problems.
@@ -61,7 +63,10 @@ def create_run(plan: Plan) -> RunDirectory:
     write_once(run.request, preset_file.render(plan.preset, heading=heading))
     attempt = _make_attempt(run, 1)
     _link(run)
-    _start(attempt, _request(plan))
+    request = _request(plan)
+    if replay is not None:
+        request = dataclasses.replace(request, replays=replay.run_id, differences=replay.lines)
+    _start(attempt, request)
     return run
 
 
@@ -145,7 +150,7 @@ def _request(plan: Plan, overrides: tuple[str, ...] = (), update_code: bool = Fa
     tables = preset_file.as_tables(plan.preset)
     return Request(
         plan.name, tables, plan.device, plan.gpus, plan.ranks, plan.threads,
-        overrides=overrides, micro_batch=plan.micro_batch, update_code=update_code,
+        overrides=overrides, micro_batch=plan.micro_batch, update_code=update_code, hardware=plan.hardware,
     )  # fmt: skip
 
 

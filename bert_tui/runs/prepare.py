@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import shutil
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -137,11 +138,28 @@ def prepare_code(run: RunDirectory, *, update: bool, show: Show) -> str:
     if update or not run.code.is_dir():
         show(None, None, "", str(run.code))
         _copy_code(run)
+    return _digest({path.relative_to(run.code): path for path in _files_in(run.code)})
+
+
+def code_digest() -> str:
+    """The hash of the code that a run started now would copy."""
+    package = Path(trainer.__file__).parent
+    files = {path.relative_to(package.parent): path for path in _files_in(package)}
+    if pynvml := find_spec("pynvml"):
+        files[Path("pynvml.py")] = Path(pynvml.origin or "")
+    return _digest(files)
+
+
+def _files_in(folder: Path) -> list[Path]:
+    return [path for path in folder.rglob("*") if path.is_file() and "__pycache__" not in path.parts]
+
+
+def _digest(files: Mapping[Path, Path]) -> str:
+    """Of files by the names under which they are imported."""
     digest = hashlib.sha256()
-    for path in sorted(run.code.rglob("*")):
-        if path.is_file() and "__pycache__" not in path.parts:
-            digest.update(f"{path.relative_to(run.code)}\0{path.stat().st_size}\0".encode())
-            digest.update(path.read_bytes())
+    for name, path in sorted(files.items()):
+        digest.update(f"{name}\0{path.stat().st_size}\0".encode())
+        digest.update(path.read_bytes())
     return digest.hexdigest()
 
 

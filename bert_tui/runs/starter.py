@@ -17,6 +17,7 @@ from typing import Any
 
 import bert_tui
 from bert_tui.launchers import launcher_named
+from bert_tui.launchers.local import torch_version
 from bert_tui.launchers.protocol import Handle
 from bert_tui.processes import boot_id, host_name
 from bert_tui.runs import prepare
@@ -182,6 +183,10 @@ def _resolve(
         code_sha256=code,
         program_version=bert_tui.__version__,
         micro_batch=request.micro_batch,
+        cores=request.hardware.cores,
+        gpu_names=request.hardware.gpu_names,
+        driver=request.hardware.driver,
+        torch_version=(torch_version() or "") if not image else "",
     )
 
 

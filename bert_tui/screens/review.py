@@ -1,27 +1,28 @@
-"""What will happen, in words and as the exact command, before anything does."""
+"""What will happen, in words, as the exact command and as a preset, before anything does."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
+from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding
-from textual.containers import Horizontal, VerticalScroll
+from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.content import Content
 from textual.message import Message
 from textual.widgets import Label, Static
 
 from bert_tui.checks.check import Check
 from bert_tui.checks.runner import Subject, run_checks
-from bert_tui.invocation import program
 from bert_tui.places import state_folder
 from bert_tui.plan import Plan, make_plan
 from bert_tui.screens.page import Obstacle, WizardPage
 from bert_tui.screens.save_preset import Saved, SavePreset
 from bert_tui.screens.watch import Broke, in_background
-from bert_tui.wizard import choices, review
+from bert_tui.widgets.choice_row import ChoiceRow, Option
+from bert_tui.wizard import choices, review, saving
 from bert_tui.wizard.fields import HEADINGS
 from trainer.spec.problem import PresetError, SpecError
 from trainer.spec.run_directory import write_whole
@@ -49,20 +50,40 @@ class Fact(Horizontal):
         yield Static(Content.assemble(self._sentence.text, (caution, "$warning")), classes="sentence")
 
 
-class Command(VerticalScroll, can_focus=True):
-    """The command, to be scrolled where it is long."""
+@dataclass(frozen=True)
+class View:
+    """One way to show what will happen."""
+
+    title: str
+    """In the row of views."""
+    lead: str
+    """Over the text."""
+    file: str
+    """Where a copy of the text lies."""
+
+
+VIEWS = {
+    "summary": View("Summary", "The command that does it (Page Down shows more)", "command.sh"),
+    "command": View("Command", "What will be run, exactly", "command.sh"),
+    "preset": View("Preset", "The same as a file: F7 saves it", "preset.toml"),
+    "changes": View("Changes", "Beside the preset that it began with", "changes.txt"),
+}
+
+
+class Text(VerticalScroll, can_focus=True):
+    """The text of a view, to be scrolled where it is long."""
 
     DEFAULT_CSS = """
-    Command {
+    Text {
         background: $surface; padding: 0 1; height: 1fr; min-height: 3; scrollbar-size-vertical: 1;
         &:focus { background: $panel; }
     }
     """
-    field = "command"
+    field = "review.text"
 
 
 class ReviewPage(WizardPage):
-    """The plan in words, the command, and the last Enter."""
+    """The plan in words, as a command, as a preset, beside the preset it began with; and the last Enter."""
 
     page = field = "review"
     heading = HEADINGS["review"]
@@ -71,17 +92,20 @@ class ReviewPage(WizardPage):
 
     BINDINGS = [
         ("f3", "next", "Start"),
-        ("f6", "copy", "Copy command"),
+        ("f5", "next_view", "View"),
+        ("f6", "copy", "Copy"),
         ("f7", "save", "Save preset"),
-        Binding("pageup", "turn_command(-1)", show=False),
-        Binding("pagedown", "turn_command(1)", show=False),
+        Binding("pageup", "turn_text(-1)", show=False),
+        Binding("pagedown", "turn_text(1)", show=False),
     ]
 
     DEFAULT_CSS = """
     ReviewPage {
         #body { overflow-y: hidden; }
-        #lead { height: 0; }
-        #command-title { color: $muted; margin-top: 1; }
+        #lead { height: 0; margin-bottom: 0; }
+        #field-review-view Label { width: 8; color: $muted; }
+        #words { height: auto; }
+        #text-lead { color: $muted; margin-top: 1; }
         #bar #next { min-width: 18; }
     }
     """
@@ -104,17 +128,19 @@ class ReviewPage(WizardPage):
         self._plan: Plan | None = None
         self._refusal = ""
         self._command = ""
+        self._view = "summary"
         self._answers = 0
         self._start_when_ready = False
 
     def compose_body(self) -> ComposeResult:
-        """Words and command."""
+        """The row of views, the words, and the text of the view."""
         self._resolve()
-        if self._plan is not None:
-            yield from (Fact(sentence) for sentence in review.in_words(self._plan))
-        yield Static("The command that does it (Page Down shows more)", id="command-title", markup=False)
-        with Command(id="command"):
-            yield Static("…", id="command-text", markup=False)
+        yield ChoiceRow("review.view", "Show", [Option(name, view.title) for name, view in VIEWS.items()], self._view)
+        with Vertical(id="words"):
+            yield from (Fact(sentence) for sentence in (review.in_words(self._plan) if self._plan else ()))
+        yield Static(id="text-lead", markup=False)
+        with Text(id="text"):
+            yield Static(id="text-content", markup=False)
 
     def _resolve(self) -> None:
         answers = self.session.answers
@@ -128,6 +154,7 @@ class ReviewPage(WizardPage):
     def on_mount(self) -> None:
         """The cursor on the button that starts; a last look at everything chosen."""
         self.query_one("#next").focus()
+        self._show_view()
         if self._refusal:
             self.notice(f"x {self._refusal}", problem=True)
         elif self._plan is not None:
@@ -135,6 +162,29 @@ class ReviewPage(WizardPage):
             run_checks(self.wizard.last_questions, subject, self._tell)
         if self._plan is not None:
             in_background(partial(self._describe, self._plan), self.post_message)
+
+    @on(ChoiceRow.Taken)
+    def _view_taken(self, event: ChoiceRow.Taken) -> None:
+        self._view = event.value
+        self._show_view()
+
+    def action_next_view(self) -> None:
+        """The view to the right, or from the last the first."""
+        self.query_one(ChoiceRow).words.action_move(1)
+
+    def _show_view(self) -> None:
+        self.query_one("#words").display = self._view == "summary"
+        self.query_one("#text-lead", Static).update(VIEWS[self._view].lead)
+        self.query_one("#text-content", Static).update(self._text())
+        self.query_one(Text).scroll_home(animate=False)
+
+    def _text(self) -> str:
+        """Of the view; what F6 copies."""
+        if self._view == "preset":
+            return saving.preset_text(self.session.answers)
+        if self._view == "changes":
+            return "\n".join(review.changes(self.session.answers).lines)
+        return self._command
 
     def _tell(self, check: Check) -> None:
         self.post_message(self.Answered(check))
@@ -149,7 +199,7 @@ class ReviewPage(WizardPage):
     def on_review_page_described(self, event: Described) -> None:
         """Shows the command."""
         self._command = event.command
-        self.query_one("#command-text", Static).update(event.command)
+        self._show_view()
         if event.refusal and not self._refusal:
             self._refusal = event.refusal
             self.notice(f"x {event.refusal}", problem=True)
@@ -189,21 +239,21 @@ class ReviewPage(WizardPage):
         assert self._plan is not None
         self.wizard.launch(self._plan)
 
-    def action_turn_command(self, pages: int) -> None:
-        """Shows more of a long command, wherever the cursor is."""
-        command = self.query_one(Command)
-        command.scroll_relative(y=pages * command.size.height, animate=False)
+    def action_turn_text(self, pages: int) -> None:
+        """Shows more of a long text, wherever the cursor is."""
+        text = self.query_one(Text)
+        text.scroll_relative(y=pages * text.size.height, animate=False)
 
     def action_copy(self) -> None:
         """To the terminal's clipboard (OSC 52), and to a file for terminals that have none."""
-        if not self._command:
+        path, text = state_folder() / VIEWS[self._view].file, self._text()
+        if not text:
             self.notice("The command is not known yet.")
             return
-        path = state_folder() / "command.sh"
-        self.app.copy_to_clipboard(self._command)
+        self.app.copy_to_clipboard(text)
         try:
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            write_whole(path, self._command + "\n")
+            write_whole(path, f"{text.rstrip()}\n")
         except OSError as error:
             self.notice(f"Copied. It could not be written to {path}: {error.strerror}.", problem=True)
         else:
@@ -211,9 +261,14 @@ class ReviewPage(WizardPage):
 
     def action_save(self) -> None:
         """Asks where."""
-        answers = self.session.answers
-        self.app.push_screen(SavePreset(answers.preset, answers.name), self._saved)
+        self.app.push_screen(SavePreset(self.session.answers), self._saved)
 
     def _saved(self, saved: Saved | None) -> None:
-        if saved is not None:
-            self.notice(f"Saved. Run it again with: {program()} run {saved.path}")
+        """The run is called as the file from now on, so that a replay is the same to the letter."""
+        if saved is None:
+            return
+        self.session.take(saving.named_after(saved.path, self.session.answers))
+        if self._plan is not None:
+            self._plan = replace(self._plan, name=self.session.answers.name)
+        self._show_view()
+        self.notice(f"Saved. Run it again with: {saving.replay_command(saved.path)}")

@@ -11,7 +11,7 @@ from textual.binding import Binding
 from bert_tui.screens.dialog import Dialog
 from bert_tui.widgets.path_field import PathInput
 from bert_tui.wizard import saving
-from trainer.spec.preset import Preset
+from bert_tui.wizard.answers import Answers
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class Saved:
 
 
 class SavePreset(Dialog[Saved]):
-    """Asks for a path; an existing file is replaced only when asked twice."""
+    """Asks for a path; an existing file is changed only when asked twice."""
 
     heading = "Save as a preset"
     lead = "The file describes this training completely: it can be started again without the wizard."
@@ -30,16 +30,15 @@ class SavePreset(Dialog[Saved]):
 
     BINDINGS = [Binding("f4", "browse", "Browse")]
 
-    def __init__(self, preset: Preset, name: str) -> None:
+    def __init__(self, answers: Answers) -> None:
         super().__init__()
-        self._preset = preset
-        self._preset_name = name
+        self._kept = answers
         self._warned_of: Path | None = None
 
     def compose_body(self) -> ComposeResult:
         """The path."""
         yield PathInput(
-            saving.proposed_name(self._preset_name),
+            saving.proposed_path(self._kept.name),
             wanted="file",
             placeholder="my-bert.toml",
             field="preset-file",
@@ -63,8 +62,8 @@ class SavePreset(Dialog[Saved]):
         path = saving.preset_path(self._typed)
         if found := saving.obstacle(self._typed, replace=self._warned_of == path):
             self._warned_of = path
-            return f"{found} Press Enter again to replace it." if path.is_file() else found
-        return saving.save_preset(self._preset, self._preset_name, path)
+            return f"{found} Press Enter again to do that." if path.is_file() else found
+        return saving.save_preset(self._kept, path)
 
     def result(self) -> Saved:
         """Where it lies."""

@@ -10,7 +10,6 @@ from typing import Literal
 from bert_tui import fit, plan, presets
 from bert_tui.machine import Machine
 from bert_tui.wizard.answers import Answers
-from trainer.spec import preset_file
 from trainer.spec.preset import Preset, get, replace
 from trainer.spec.sizing import tensor_sizes
 
@@ -36,7 +35,7 @@ def first_answers(
     """
     large = bool(machine.free_gpus) and docker_usable
     size = "bert-340m" if large else "bert-tiny"
-    preset = preset_file.read_preset(presets.find_preset(size), presets.find_preset)
+    preset = presets.shipped_preset(size)
     launcher = "docker" if large or (docker_usable and not local_usable) else "local"
     preset = replace(preset, launch__launcher=launcher, launch__gpus=all_free(machine) if large else "none")
     return _with_folders(Answers(with_possible_tensor(preset, machine), size, size), environment)
@@ -55,7 +54,7 @@ def all_free(machine: Machine) -> str | tuple[str, ...]:
 def with_size(answers: Answers, size: str, machine: Machine) -> Answers:
     """The answers with the model and the training schedule of a shipped preset, fitted to the machine; files, folders
     and launcher stay."""
-    chosen = preset_file.read_preset(presets.find_preset(size), presets.find_preset)
+    chosen = presets.shipped_preset(size)
     mine = answers.preset
     preset = replace(
         Preset(chosen.model, mine.data, chosen.train, chosen.parallel, chosen.checkpoint, mine.logs, mine.launch),

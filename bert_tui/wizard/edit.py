@@ -18,7 +18,7 @@ def set_field(preset: Preset, field: str, text: str, size: str) -> Preset:
         PresetError: the text does not fit the field.
     """
     changed = preset_file.override(preset, [f"{field}={text.strip() or repr('')}"])
-    shipped = preset_file.read_preset(presets.find_preset(size), presets.find_preset)
+    shipped = presets.shipped_preset(size)
     if field == "train.steps":
         return _follow_steps(changed, shipped)
     if field == "train.learning_rate":

@@ -6,10 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bert_tui.advice.words import describe
+from bert_tui.changes import Comparison, compare
 from bert_tui.fit import Device
 from bert_tui.forecast import CPU_CORE_FLOPS, GPU_SHARE, roughly
 from bert_tui.paths import short_path
 from bert_tui.plan import Plan
+from bert_tui.presets import shipped_preset
+from bert_tui.wizard.answers import Answers
 from trainer.spec.blend import parse_blend
 from trainer.spec.memory import MIB, Memory
 from trainer.spec.records import MicroBatchChoice, read_record
@@ -65,6 +68,11 @@ def sentences(plan: Plan) -> list[str]:
         f"{sentence.about + ':':<10} {sentence.text}" + (f" ! {sentence.caution}" if sentence.caution else "")
         for sentence in in_words(plan)
     ]
+
+
+def changes(answers: Answers) -> Comparison:
+    """What was answered otherwise than the shipped preset has it that the model came from."""
+    return Comparison(answers.size, compare(shipped_preset(answers.size), answers.preset))
 
 
 def micro_batch_words(plan: Plan, preset: Path) -> str:

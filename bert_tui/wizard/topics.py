@@ -45,16 +45,24 @@ TOPICS: dict[str, tuple[str, str]] = {
         "that look at other tokens. Parameters are the numbers that are learned. Memory is what each processor has to "
         "hold while training. Sizes that do not fit this machine are grey, with the reason.",
     ),
-    "command": (
-        "The command",
-        "Exactly what bert-tui will run. You may copy it (F6) and run it yourself.",
+    "review.view": (
+        "Four ways to show it",
+        "The summary says in words what will happen. The command is exactly what bert-tui will run; you may copy it "
+        "(F6) and run it yourself. The preset is a file that starts the same training again. Changes are the settings "
+        "in which it differs from the shipped preset that it began with. The arrow keys to the left and right choose.",
+    ),
+    "review.text": (
+        "The text",
+        "What is chosen in the row above. The arrow keys and Page Down scroll it, F6 copies it.",
     ),
     "review": (
         "The last page",
-        "Nothing has been started yet. F3 starts what is described here. F6 copies the command, F7 keeps the answers "
-        "as a file, F2 goes back to change them. The time is guessed from the size of the model and the usual speed of "
-        "its devices; once it trains, the time left is measured. Page Down shows the rest of the command; RUN_ID in it "
-        "is the name the training gets when it starts.",
+        "Nothing has been started yet. F3 starts what is described here, F2 goes back to change it. F5 shows it in "
+        "another way: the whole command, the answers as a preset file, or what differs from the shipped preset they "
+        "began with. F6 copies what is shown (of the summary the command), F7 keeps the answers as a file. The time is "
+        "guessed from the size of the model and the usual speed of its devices; once it trains, the time left is "
+        "measured. Page Down shows the rest of a long text; RUN_ID in the command is the name the training gets when "
+        "it starts.",
     ),
     "log": (
         "The log",
@@ -105,8 +113,9 @@ TOPICS: dict[str, tuple[str, str]] = {
     ),
     "preset-file": (
         "Preset files",
-        "A preset is a text file that describes a training completely. Give any path; .toml is added where it is "
-        "missing. Example: ~/presets/my-bert.toml",
+        "A preset is a text file that describes a training completely. In the folder that is proposed, its name alone "
+        "is enough to start it: bert-tui run my-bert. Any other path will do; .toml is added where it is missing. In a "
+        "preset that is there already only what differs is changed, and your comments stay.",
     ),
     "buttons": (
         "Keys",

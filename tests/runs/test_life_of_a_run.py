@@ -16,16 +16,23 @@ import pytest
 
 from bert_tui.launchers.local import LocalLauncher
 from bert_tui.launchers.protocol import Exited
+from bert_tui.machine import read_machine
+from bert_tui.plan import make_plan
+from bert_tui.presets import find_preset
 from bert_tui.runs.control import kill_run, request_stop
 from bert_tui.runs.create import create_run, resume_run
 from bert_tui.runs.end import settle
+from bert_tui.runs.job import describe_plan
 from bert_tui.runs.registry import find_run, find_runs
+from bert_tui.runs.replay import name_of, replay_of
 from bert_tui.runs.state import RunState, RunView, state_of
 from tests.runs.tiny import STEPS, losses, over, tiny_plan, training, wait_for
 from trainer.process_tree import Process, family
 from trainer.spec.checkpoint_folder import complete_checkpoints
+from trainer.spec.preset_file import read_preset
 from trainer.spec.problem import Problem, RunError
-from trainer.spec.records import Holder, Telemetry, from_json
+from trainer.spec.records import Holder, Launch, Telemetry, from_json, read_record
+from trainer.spec.resolved import read_resolved
 from trainer.spec.run_directory import RunDirectory
 
 pytestmark = pytest.mark.timeout(280)
@@ -149,6 +156,23 @@ def _refusal(act: object) -> Problem:
     with pytest.raises(RunError) as refused:
         act()  # type: ignore[operator]
     return refused.value.problems[0]
+
+
+def test_run_toml_repeats_the_run(history: History) -> None:
+    """Two runs of one plan, and the plan made of what they were resolved to: all the same."""
+    path, run = history.undisturbed.preset, history.undisturbed
+    assert path.read_text() == history.disturbed.preset.read_text().replace(history.disturbed.id, run.id)
+    again = make_plan(read_preset(path, find_preset), name_of(path), read_machine())
+    replay = replay_of(path, again)
+    assert replay is not None
+    assert (replay.run_id, replay.lines) == (run.id, ())
+    resolved = read_resolved(path)[1]
+    assert (again.name, again.ranks, again.threads, again.micro_batch, again.gpus) == (
+        resolved.preset_name, resolved.ranks, resolved.threads, resolved.micro_batch, resolved.gpus,
+    )  # fmt: skip
+    launch = read_record(Launch, run.attempt(1).launch)
+    assert launch is not None
+    assert describe_plan(again).replace("RUN_ID", run.id) == launch.command
 
 
 def test_an_undisturbed_run_is_prepared_trained_and_finished(history: History) -> None:

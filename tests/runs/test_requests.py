@@ -8,6 +8,7 @@ import os
 import socket
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,6 +16,7 @@ from bert_tui.launchers.container_spec import ATTEMPT_LABEL, RUN_LABEL, containe
 from bert_tui.launchers.cpu_image import base_image
 from bert_tui.launchers.docker import runs_by_label
 from bert_tui.launchers.engine import connect
+from bert_tui.presets import find_preset
 from bert_tui.processes import is_alive, kill
 from bert_tui.runs.control import kill_run, request_checkpoint, request_stop
 from bert_tui.runs.create import create_run, resume_run
@@ -65,8 +67,8 @@ def run(tmp_path: Path) -> RunDirectory:
     return run
 
 
-def resolved(**values: str) -> Resolved:
-    known = {
+def resolved(**values: Any) -> Resolved:
+    known: dict[str, Any] = {
         "run_id": "",
         "preset_name": "",
         "data_fingerprint": "",
@@ -294,7 +296,7 @@ def test_a_run_keeps_its_code_until_it_is_told_otherwise(run: RunDirectory) -> N
 def test_the_request_replays_the_run(tmp_path: Path) -> None:
     plan = tiny_plan(tmp_path)
     run = create_run(plan)
-    assert preset_file.read_preset(run.request, lambda name: Path(name)) == plan.preset
+    assert preset_file.read_preset(run.request, find_preset) == plan.preset
     kill_run(run)
 
 

@@ -25,6 +25,6 @@ def clean_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("HOME", str(home))
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     monkeypatch.setenv("DOCKER_HOST", NO_ENGINE)
-    for variable in (*VARIABLES.values(), "NO_COLOR"):
+    for variable in (*VARIABLES.values(), "NO_COLOR", "XDG_CONFIG_HOME"):
         monkeypatch.delenv(variable, raising=False)
     return home

@@ -80,6 +80,8 @@ def picture(app: Callable[[], BertTui], page: Page, *keys: str, id: str) -> Any:
         picture(laptop_app, "data", "tab", "ctrl+u", *"/proc/version/x", id="bad-path"),
         picture(laptop_app, "model", "tab", *"many", "enter", id="bad-number"),
         picture(laptop_app, "model", "tab", "tab", "tab", "f1", id="help"),
+        picture(laptop_app, "review", "f5", "f5", id="preset"),
+        picture(laptop_app, "review", "f5", "f5", "f5", id="changes"),
         picture(laptop_app, "review", "f7", id="save"),
         picture(laptop_app, "model", "down", "tab", "tab", "tab", "ctrl+u", "5", "f3", "f3", id="cautions"),
         picture(server_app, "environment", "shift+tab", "down", "down", "space", id="unfolded"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 from pathlib import Path
 
 import pytest
@@ -11,10 +12,15 @@ from bert_tui.exit_status import ExitStatus
 from bert_tui.machine import Machine
 from bert_tui.plain.dialogue import Dialogue, Left, Refused
 from bert_tui.plain.wizard import PlainWizard, ask_by_lines
+from bert_tui.plan import make_plan
+from bert_tui.presets import find_preset
+from bert_tui.runs.job import describe_plan
+from bert_tui.runs.replay import name_of
 from bert_tui.wizard.answers import answers_file
 from bert_tui.wizard.session import Session
 from bert_tui.wizard.topics import explained_topic
 from tests.screens.ground import LAPTOP, LAPTOP_CHECKS, SERVER, SERVER_CHECKS, app_on, reach, settled
+from trainer.spec.preset_file import read_preset
 
 SIZE = (80, 24)
 LEAVE = "3"
@@ -57,7 +63,13 @@ async def test_lines_and_keys_give_the_same_preset(clean_home: Path) -> None:
         await reach(pilot, "ReviewPage")
         await pilot.press("f7", "ctrl+u", *str(by_keys), "enter")
         await reach(pilot, "ReviewPage")
+        answers = app.session.answers
     assert by_lines.read_bytes() == by_keys.read_bytes()
+    on_screen = make_plan(answers.preset, answers.name, LAPTOP)
+    saved = read_preset(by_keys, find_preset)
+    assert answers.preset == saved
+    assert json.dumps(on_screen.as_json()) == json.dumps(make_plan(saved, name_of(by_keys), LAPTOP).as_json())
+    assert describe_plan(on_screen) == describe_plan(make_plan(saved, name_of(by_keys), LAPTOP))
 
 
 def test_gpus_are_chosen_by_number_and_asking_goes_on_where_it_was_left(clean_home: Path) -> None:

@@ -245,7 +245,7 @@ async def test_an_existing_preset_is_replaced_only_when_asked_twice(clean_home: 
     assert read_preset(target, presets.find_preset) == app.session.preset
 
 
-async def test_the_command_is_copied_and_lies_in_a_file(tmp_path: Path) -> None:
+async def test_what_is_shown_is_copied_and_lies_in_a_file(tmp_path: Path) -> None:
     app = laptop_app()
     async with app.run_test(size=SIZE) as pilot:
         await settled(pilot)
@@ -256,6 +256,11 @@ async def test_the_command_is_copied_and_lies_in_a_file(tmp_path: Path) -> None:
         assert str(tmp_path / "state" / "bert-tui" / "command.sh") in str(
             app.screen.query_one("#notice", Static).render()
         )
+        await pilot.press("f5", "f5", "f6")
+        assert read_preset(tmp_path / "state" / "bert-tui" / "preset.toml", presets.find_preset) == app.session.preset
+        await pilot.press("f5", "f6")
+        assert app.clipboard == "Nothing differs from bert-tiny."
+        assert (tmp_path / "state" / "bert-tui" / "changes.txt").read_text() == "Nothing differs from bert-tiny.\n"
     assert (tmp_path / "state" / "bert-tui" / "command.sh").read_text() == "run bert-tiny\n"
 
 

@@ -1,17 +1,16 @@
 """Preset files: strict, chained, overridden, written and read again."""
 
-import dataclasses
 import tempfile
-import typing
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bert_tui import presets
-from trainer.spec.preset import SECTIONS, Preset, Setting, contradictions, get, missing, replace
+from tests.presets.any_preset import any_preset
+from trainer.spec.preset import Preset, contradictions, get, missing, replace
 from trainer.spec.preset import settings as all_settings
 from trainer.spec.preset_file import override, read_preset, render
 from trainer.spec.problem import PresetError, Problem
@@ -113,9 +112,12 @@ def test_what_is_no_preset(tmp_path: Path) -> None:
         return caught.value.problems[0].code
 
     assert code(b"\xff\xfe") == "preset.unreadable"
-    assert code(b"") == "preset.wrong_schema"
-    assert code(b"schema = 2") == "preset.wrong_schema"
+    assert code(b"") == "preset.no_schema"
+    assert code(b"schema = 2") == "preset.newer_schema"
+    assert code(b"schema = 0") == code(b"schema = 1.0") == code(b"schema = true") == "preset.wrong_schema"
     assert code(b"schema = [") == "preset.not_toml"
+    assert code(b"schema = 1\n" * 2) == "preset.not_toml"
+    assert code(b"# \n" * (1 << 19)) == "preset.too_large"
     with pytest.raises(PresetError) as caught:
         read_preset(tmp_path, presets.find_preset)
     assert caught.value.problems[0].code == "preset.unreadable"
@@ -141,8 +143,8 @@ def test_a_circle_is_told(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["bert-5b", "/nowhere/x.toml", "~nobody-here/x", "x" * 5000, "", "a\\u0000b"])
 def test_what_cannot_be_extended_is_told(tmp_path: Path, name: str) -> None:
-    assert problems(tmp_path, f'extends = "{name}"\n')[0].code == "preset.not_found"
-    assert problems(tmp_path, "extends = 3\n")[0].code == "preset.not_found"
+    assert problems(tmp_path, f'extends = "{name}"\n')[0].code == "preset.base_not_found"
+    assert problems(tmp_path, "extends = 3\n")[0].code == "preset.wrong_type"
 
 
 def test_one_string_is_a_list_of_one() -> None:
@@ -173,7 +175,7 @@ def test_overrides() -> None:
 @pytest.mark.parametrize(
     ("text", "code"),
     [
-        ("steps=9", "preset.wrong_type"),
+        ("steps=9", "preset.unknown_key"),
         ("train.steps", "preset.wrong_type"),
         ("train.stesp=9", "preset.unknown_key"),
         ("trian.steps=9", "preset.unknown_key"),
@@ -209,43 +211,6 @@ def test_contradictions_are_told() -> None:
     assert codes(data__split="0,1") == ["data.split"]
     assert codes(data__split="one") == ["data.split"]
     assert codes(data__split="nan,1,1") == ["data.split"]
-
-
-lines = st.text(st.characters(blacklist_categories=["Cc", "Cs"]), max_size=20)
-
-
-def values_of(hint: Any, setting: Setting) -> st.SearchStrategy[Any]:
-    """Everything a field accepts."""
-    low, high = setting.minimum, setting.maximum
-    if typing.get_origin(hint) is Literal:
-        return st.sampled_from(typing.get_args(hint))
-    if typing.get_origin(hint) is tuple:
-        return st.lists(lines, min_size=1, max_size=3).map(tuple)
-    if args := typing.get_args(hint):
-        return st.one_of([values_of(kind, setting) for kind in args if kind is not type(None)])
-    if hint is bool:
-        return st.booleans()
-    if hint is int:
-        assert low is not None
-        assert high is not None
-        return st.integers(int(low), int(high))
-    if hint is float:
-        return st.floats(
-            low, high, exclude_min=setting.exclusive, exclude_max=setting.exclusive and high is not None,
-            allow_infinity=False,
-        )  # fmt: skip
-    return lines
-
-
-@st.composite
-def any_preset(draw: st.DrawFn) -> Preset:
-    sections = {}
-    for section, kind in SECTIONS.items():
-        hints = typing.get_type_hints(kind)
-        chosen = draw(st.sets(st.sampled_from([item.name for item in dataclasses.fields(kind)])))
-        found = {key: draw(values_of(hints[key], kind.__dataclass_fields__[key].metadata["setting"])) for key in chosen}
-        sections[section] = kind(**found)
-    return Preset(**sections)
 
 
 @settings(max_examples=150, deadline=None)

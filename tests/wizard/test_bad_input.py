@@ -16,6 +16,7 @@ from bert_tui.checks.data import FIELDS, check_path_field, check_paths
 from bert_tui.paths import typed_path
 from bert_tui.widgets.field import pasted_line
 from bert_tui.wizard import browsing, edit, saving
+from bert_tui.wizard.answers import Answers
 from bert_tui.wizard.build_answers import BuildForm
 from bert_tui.wizard.build_form import look_at_text, order_of, proposed_output, taken_names
 from bert_tui.wizard.completion import complete_path
@@ -124,8 +125,9 @@ def _make(form: BuildForm) -> None:
 
 
 def test_a_preset_is_not_saved_where_none_can_be(folder: Path) -> None:
+    answers = Answers(Preset(), "bert-tiny", "x")
     assert "is a folder" in saving.obstacle("/", replace=True)
-    assert "permission" in saving.save_preset(Preset(), "x", folder / "locked" / "a.toml").lower() or os.geteuid() == 0
+    assert "permission" in saving.save_preset(answers, folder / "locked" / "a.toml").lower() or os.geteuid() == 0
     assert saving.obstacle("a" * 253, replace=False)
 
 

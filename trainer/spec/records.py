@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
+from trainer.spec.hardware import UNKNOWN_HARDWARE, Hardware
 from trainer.spec.problem import Problem
 
 Phase = Literal[
@@ -55,6 +56,11 @@ class Request:
     """What the plan chose where the preset says "auto"."""
     update_code: bool = False
     """Whether a resume replaces the run's copy of the trainer."""
+    hardware: Hardware = UNKNOWN_HARDWARE
+    replays: str = ""
+    """The run whose ``run.toml`` this repeats."""
+    differences: tuple[str, ...] = ()
+    """What was known to differ from that run, a line each."""
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import tomllib
+import typing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -11,6 +12,7 @@ from typing import Any, Literal
 from trainer.spec import preset_file
 from trainer.spec.preset import Preset
 from trainer.spec.problem import Problem, RunError
+from trainer.spec.toml_text import read_text
 
 
 @dataclass(frozen=True)
@@ -38,6 +40,12 @@ class Resolved:
     program_version: str
     micro_batch: int = 1
     """Rows at once: what the preset says, or for "auto" what the plan chose by the memory formula."""
+    cores: int = 0
+    gpu_names: tuple[str, ...] = ()
+    driver: str = ""
+    """This and the two above: trainer.spec.hardware."""
+    torch_version: str = ""
+    """Of the torch beside the program, where no container is used; in one, the image tells."""
 
 
 def render_resolved(preset: Preset, resolved: Resolved, heading: str) -> str:
@@ -54,18 +62,32 @@ def read_resolved(path: Path) -> tuple[Preset, Resolved]:
         RunError: its ``[resolved]`` table is absent or lacks something.
     """
     preset = preset_file.read_preset(path, _no_extends)
-    table = tomllib.loads(path.read_text(encoding="utf-8")).get("resolved")
+    table = tomllib.loads(read_text(path)).get("resolved")
     if not isinstance(table, dict):
         table = {}
-    names = {item.name for item in dataclasses.fields(Resolved)}
-    open_names = {item.name for item in dataclasses.fields(Resolved) if item.default is dataclasses.MISSING}
-    if lacking := sorted(open_names - table.keys()):
-        raise RunError(Problem("run.unresolved", str(path), "", {"lacking": ", ".join(lacking)}))
-    values: dict[str, Any] = {
-        key: tuple(value) if isinstance(value, list) else value for key, value in table.items() if key in names
-    }
+    values: dict[str, Any] = {}
+    lacking = []
+    for item in dataclasses.fields(Resolved):
+        value = table.get(item.name, item.default)
+        taken = tuple(value) if isinstance(value, list) else value
+        if _fits(item.name, taken):
+            values[item.name] = taken
+        else:
+            lacking.append(item.name)
+    if lacking:
+        raise RunError(Problem("run.unresolved", str(path), "", {"lacking": ", ".join(sorted(lacking))}))
     return preset, Resolved(**values)
 
 
-def _no_extends(name: str) -> Path:
-    raise RunError(Problem("run.extends", "run.toml", name))
+def _fits(name: str, value: Any) -> bool:
+    """Whether a value is of its field's type; one that is absent is not."""
+    hint = typing.get_type_hints(Resolved)[name]
+    if typing.get_origin(hint) is tuple:
+        return isinstance(value, tuple) and all(isinstance(item, str) for item in value)
+    if typing.get_origin(hint) is Literal:
+        return value in typing.get_args(hint)
+    return type(value) is hint
+
+
+def _no_extends(name: str, path: Path) -> Path:
+    raise RunError(Problem("run.extends", str(path), name))
