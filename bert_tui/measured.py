@@ -88,9 +88,7 @@ def keep(plan: Plan, machine: Machine, entry: Measured) -> None:
     """
     before = measurements(plan, machine)
     others = (old for old in before.entries if (old.layout, old.micro_batch) != (entry.layout, entry.micro_batch))
-    path = _file(before.circumstances)
-    path.parent.mkdir(mode=0o700, exist_ok=True)
-    write_whole(path, to_json(dataclasses.replace(before, entries=(*others, entry))))
+    write_whole(_file(before.circumstances), to_json(dataclasses.replace(before, entries=(*others, entry))))
 
 
 def with_measured(plan: Plan, machine: Machine) -> Plan:
@@ -102,6 +100,13 @@ def with_measured(plan: Plan, machine: Machine) -> Plan:
     return dataclasses.replace(plan, measured=found, step_seconds=found.step_seconds, seconds=seconds)
 
 
+def measured_folder() -> Path:
+    """Where it lies, made if absent."""
+    folder = state_folder() / "measured"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    return folder
+
+
 def _file(what: dict[str, Any]) -> Path:
     name = hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()[:16]
-    return state_folder() / "measured" / f"{name}.json"
+    return measured_folder() / f"{name}.json"

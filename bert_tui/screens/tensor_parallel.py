@@ -2,26 +2,53 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.content import Content
+from textual.message import Message
 from textual.widgets import Static
 
 from bert_tui.measured import with_measured
 from bert_tui.plan import trial_plan
+from bert_tui.runs.calibration import CalibrationView, read_calibration, start_calibration, stop_calibration
 from bert_tui.screens.page import Obstacle, WizardPage
+from bert_tui.screens.watch import Broke, in_background
 from bert_tui.widgets.choice_list import ChoiceList, Line
 from bert_tui.widgets.choice_row import ChoiceRow, Option
 from bert_tui.widgets.memory_bar import memory_bar
 from bert_tui.wizard import choices, defaults, layout
 from bert_tui.wizard.fields import HEADINGS
+from trainer.spec.problem import SpecError
 from trainer.spec.sizing import GIB
 
 GPU_ADVICE = "Tensor parallel lets several GPUs hold one model. It makes room, not speed."
 CPU_ADVICE = "Tensor parallel lets several processes hold one model, each on its cores."
+
+
+SECONDS_BETWEEN = 1.0
+"""Looks at a calibration under way."""
+
+
+@dataclass
+class Seen(Message):
+    """The calibration was looked at; None where there never was one."""
+
+    view: CalibrationView | None
+
+    def can_replace(self, message: Message) -> bool:
+        """Only the newest counts."""
+        return isinstance(message, Seen)
+
+
+@dataclass
+class Refused(Message):
+    """It could not be started or stopped."""
+
+    reason: str
 
 
 class TensorParallelPage(WizardPage):
@@ -29,7 +56,11 @@ class TensorParallelPage(WizardPage):
 
     page = "tensor"
     heading = HEADINGS["tensor"]
-    BINDINGS = [Binding("enter", "next", show=False)]
+    BINDINGS = [
+        Binding("enter", "next", show=False),
+        ("f7", "measure", "Measure"),
+        ("f8", "stop", "Stop measuring"),
+    ]
     DEFAULT_CSS = """
     TensorParallelPage {
         #columns { color: $muted; }
@@ -39,6 +70,17 @@ class TensorParallelPage(WizardPage):
         ChoiceRow Label { width: 18; color: $muted; }
     }
     """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._calibration: CalibrationView | None = None
+        """The one under way, or else the last."""
+        self._asked = False
+        """Whether one was started from this page."""
+
+    @property
+    def _measuring(self) -> bool:
+        return self._calibration is not None and self._calibration.alive
 
     @property
     def lead(self) -> str:  # type: ignore[override]
@@ -63,12 +105,65 @@ class TensorParallelPage(WizardPage):
         self._show_sizes()
         self.query_one("#tensors", ChoiceList).focus()
         self._show_rest()
+        self._look()
+        self.set_interval(SECONDS_BETWEEN, self._look)
 
     def obstacles(self) -> Iterator[Obstacle]:
         """No size can be taken."""
         table = self.query_one("#tensors", ChoiceList)
         if table.value is None:
             yield Obstacle(table, "No size fits this machine. Go back (F2) and choose a smaller model.")
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """One calibration at a time."""
+        if action in ("measure", "stop"):
+            return self._measuring == (action == "stop")
+        return super().check_action(action, parameters)
+
+    def action_measure(self) -> None:
+        """Trains a few steps at every size that is possible, in the background."""
+        preset = self.session.preset
+        self._asked = True
+        self.notice("Starting to measure…")
+        self._aside(lambda: start_calibration(preset))
+
+    def action_stop(self) -> None:
+        """Ends that; what was measured is kept."""
+        self._aside(stop_calibration)
+
+    def _aside(self, act: Callable[[], None]) -> None:
+        """In a thread: a disk may take its time."""
+
+        def run() -> Message:
+            try:
+                act()
+            except SpecError as error:
+                return Refused(choices.sentence(error.problems[0]))
+            return Seen(read_calibration())
+
+        in_background(run, self.post_message)
+
+    def _look(self) -> None:
+        in_background(lambda: Seen(read_calibration()), self.post_message)
+
+    @on(Seen)
+    def _seen(self, message: Seen) -> None:
+        before, self._calibration = self._calibration, message.view
+        if before == message.view:
+            return
+        self._show_sizes()
+        self.refresh_bindings()
+        begun_here = before is not None or self._asked
+        if message.view is not None and (message.view.alive or begun_here):
+            self.notice(message.view.in_words)
+
+    @on(Broke)
+    def _broke(self, message: Broke) -> None:
+        raise message.error
+
+    @on(Refused)
+    def _refused(self, message: Refused) -> None:
+        self.notice(f"x {message.reason}", problem=True)
 
     @on(ChoiceList.Accepted)
     def _accepted(self) -> None:

@@ -74,7 +74,7 @@ def _why(best: TensorChoice, possible: Sequence[TensorChoice], unit: str) -> str
     faster = f"{times:.1f} times as fast as {other.tensor}" if times > 1.05 else f"as fast as {other.tensor}, or faster"
     faster += f" ({known})"
     if best.tensor == 1:
-        return f"Each {unit} has room for the whole model and waits for no other: {faster}."
+        return f"No {unit} waits for another within a layer: {faster}."
     if best is possible[0]:
         return f"The smallest size at which the model fits: {faster}."
     return f"The fastest that fits: {faster}."
