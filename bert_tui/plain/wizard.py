@@ -303,7 +303,7 @@ class PlainWizard:
         """The plan, and why it cannot start."""
         answers, machine = self._session.answers, self._session.known_machine
         try:
-            plan = make_plan(answers.preset, answers.name, machine)
+            plan = with_measured(make_plan(answers.preset, answers.name, machine), machine)
         except PresetError as error:
             return None, choices.sentence(error.problems[0])
         if refusal := choices.first_problem(plan):

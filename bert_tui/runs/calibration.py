@@ -110,7 +110,7 @@ def calibrate(plans: Sequence[Plan], machine: Machine, tell: Callable[[Outcome],
 
 def layout_in_words(plan: Plan) -> str:
     """A layout as people name it."""
-    return f"tensor {plan.layout.tensor} x data {plan.layout.data}, {plan.micro_batch} rows at once"
+    return f"tensor {plan.layout.tensor} x data {plan.layout.data}"
 
 
 def start_calibration(preset: Preset) -> None:

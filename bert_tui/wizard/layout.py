@@ -70,7 +70,7 @@ def _why(best: TensorChoice, possible: Sequence[TensorChoice], unit: str) -> str
         return "The smallest that fits is the fastest as a rule; nothing is known of the speed of these devices."
     other = next((size for size in possible if size.tensor > best.tensor), possible[0])
     times = best.tokens_per_second / (other.tokens_per_second or best.tokens_per_second)
-    known = "measured" if best.measured and other.measured else "estimated"
+    known = f"measured here on {best.measured.date}" if best.measured and other.measured else "estimated"
     faster = f"{times:.1f} times as fast as {other.tensor}" if times > 1.05 else f"as fast as {other.tensor}, or faster"
     faster += f" ({known})"
     if best.tensor == 1:

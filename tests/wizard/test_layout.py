@@ -32,7 +32,7 @@ def test_the_fastest_size_that_fits_is_recommended_with_its_reason() -> None:
     whole = layout.with_setting(preset_of("bert-4b", cards), "parallel.shard", "none")
     huge = layout.recommended(choices.tensor_sizes(whole, cards), "GPU")
     assert huge is not None
-    assert (huge.tensor, huge.reason[:42]) == (2, "The smallest size at which the model fits:")
+    assert (huge.tensor, huge.reason[:42]) == (4, "The smallest size at which the model fits:")
     too_small = sxm(1, 4)
     assert layout.recommended(choices.tensor_sizes(preset_of("bert-4b", too_small), too_small), "GPU") is None
 
