@@ -84,7 +84,8 @@ def _line(outcome: Outcome) -> str:
     estimate = "nothing known" if plan.step_seconds is None else f"{plan.step_seconds:.3f} s"
     return (
         f"{layout_in_words(plan)}, {plan.micro_batch} rows at once: {found.tokens_per_second:,.0f} tokens/s, "
-        f"{found.step_seconds:.3f} s a step (expected: {estimate}), {found.memory / GIB:.2f} GiB each (expected: {plan.memory.total / GIB:.2f})"
+        f"{found.step_seconds:.3f} s a step (expected: {estimate}), {found.memory / GIB:.2f} GiB each "
+        f"(expected: {plan.memory.total / GIB:.2f})"
     )
 
 
