@@ -1,32 +1,29 @@
-"""Measuring layouts on this machine: a few steps of each, as a run in a folder of its own that is removed afterwards.
+"""Measuring layouts on this machine: a few steps of each, as a run that is removed afterwards.
 
 These are runs like any other, started by the launcher that the preset names, so they measure what a run will do, in the
-container too. They are ended without a checkpoint, whose writing would take longer than the steps.
+container too. They lie where the preset's own runs will lie, so that what is prepared once (a dataset from the sample
+text, fingerprints) serves all of them. They are ended without a checkpoint, whose writing would take longer than the
+steps.
 """
 
 from __future__ import annotations
 
-import shutil
 import statistics
 import struct
-import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from bert_tui.machine import Machine
 from bert_tui.measured import Measured
-from bert_tui.paths import expand_path
-from bert_tui.places import cache_folder
 from bert_tui.plan import Plan, make_plan
 from bert_tui.runs.control import kill_run
 from bert_tui.runs.create import create_run
 from bert_tui.runs.delete import delete_run
 from bert_tui.runs.state import RunState, RunView, state_of
 from trainer.spec.metrics_file import read_layout
-from trainer.spec.preset import Preset, replace
+from trainer.spec.preset import replace
 from trainer.spec.problem import Problem, RunError
 from trainer.spec.records import Progress
 from trainer.spec.run_directory import RunDirectory
@@ -55,28 +52,7 @@ class Step:
     """Read since the run began, padding not counted."""
 
 
-@contextmanager
-def scratch_folder(preset: Preset) -> Iterator[Path]:
-    """A folder for short runs, where the preset's own runs would lie or else among the user's caches; removed with all
-    that is in it.
-
-    Raises:
-        RunError: it cannot be made.
-    """
-    parent = Path(expand_path(preset.checkpoint.path)) if preset.checkpoint.path else cache_folder()
-    try:
-        parent.mkdir(parents=True, exist_ok=True)
-        folder = Path(tempfile.mkdtemp(prefix=f".{NAME}-", dir=parent))
-    except OSError as error:
-        reason = {"reason": error.strerror or str(error)}
-        raise RunError(Problem("run.unwritable", str(error.filename or parent), "", reason)) from error
-    try:
-        yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-def trial_of(plan: Plan, machine: Machine, folder: Path) -> Plan:
+def trial_of(plan: Plan, machine: Machine) -> Plan:
     """The short run that measures a plan: the same layout, micro batch and data, with no checkpoint on the way, and no
     validation before it is over."""
     steps = WARM_UP + MOST
@@ -90,20 +66,18 @@ def trial_of(plan: Plan, machine: Machine, folder: Path) -> Plan:
         train__eval_every=steps,
         train__eval_steps=1,
         checkpoint__every=steps,
-        checkpoint__path=str(folder / "runs"),
-        logs__tensorboard_path=str(folder / "tensorboard"),
     )
     return make_plan(preset, NAME, machine)
 
 
-def measure(plan: Plan, machine: Machine, folder: Path) -> Measured:
+def measure(plan: Plan, machine: Machine) -> Measured:
     """Trains until enough steps were seen, and clears the run away. Takes seconds to minutes.
 
     Raises:
         PresetError: the layout cannot run here.
         RunError: it could not be started, ended before enough steps, or took too long.
     """
-    run = create_run(trial_of(plan, machine, folder))
+    run = create_run(trial_of(plan, machine))
     try:
         steps, progress = _watch(run)
     finally:

@@ -17,7 +17,7 @@ from bert_tui.machine import Machine
 from bert_tui.measured import Measured, keep, measured_folder
 from bert_tui.plan import Plan
 from bert_tui.processes import host_name, is_alive, package_environment, spawn_detached, started
-from bert_tui.runs.calibrate import measure, scratch_folder
+from bert_tui.runs.calibrate import measure
 from trainer.spec import preset_file
 from trainer.spec.preset import Preset
 from trainer.spec.problem import Problem, RunError, SpecError
@@ -92,14 +92,14 @@ def calibrate(plans: Sequence[Plan], machine: Machine, tell: Callable[[Outcome],
     """Measures every plan and keeps what is found; a layout that fails does not stop the others.
 
     Raises:
-        RunError: another calibration is at work, or the folder for the runs cannot be made.
+        RunError: another calibration is at work.
     """
     outcomes: list[Outcome] = []
-    with _alone(), scratch_folder(plans[0].preset) as folder:
+    with _alone():
         status = CalibrationStatus(host_name(), os.getpid(), started(os.getpid()) or 0.0, len(plans))
         for plan in plans:
             _write(status := replace(status, layout=layout_in_words(plan)))
-            outcome = _measured(plan, machine, folder)
+            outcome = _measured(plan, machine)
             outcomes.append(outcome)
             failed = status.failed + (outcome.measured is None)
             status = replace(status, done=len(outcomes), failed=failed, problem=outcome.problem or status.problem)
@@ -150,9 +150,9 @@ def _last_line(path: Path) -> str:
     return next((line.strip() for line in reversed(lines) if line.strip()), "")
 
 
-def _measured(plan: Plan, machine: Machine, folder: Path) -> Outcome:
+def _measured(plan: Plan, machine: Machine) -> Outcome:
     try:
-        found = measure(plan, machine, folder)
+        found = measure(plan, machine)
     except SpecError as error:
         return Outcome(plan, None, error.problems[0])
     keep(plan, machine, found)

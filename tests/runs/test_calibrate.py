@@ -16,9 +16,19 @@ from bert_tui.plan import make_plan
 from bert_tui.runs import calibrate, calibration
 from bert_tui.wizard import choices, review
 from tests.runs.tiny import tiny_plan
+from trainer.spec.indexed_dataset import IndexedDatasetWriter
 from trainer.spec.metrics_file import COLUMNS, MetricsWriter
 from trainer.spec.preset import replace
 from trainer.spec.problem import PresetError, Problem, RunError
+
+
+def write_dataset(folder: Path) -> None:
+    """Documents of three sentences each, over a vocabulary of letters."""
+    pieces = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *"abcdefghijklmnopqrstuvwxyz"]
+    (folder / "vocab.txt").write_text("".join(f"{piece}\n" for piece in pieces))
+    with IndexedDatasetWriter(folder / "text", len(pieces)) as writer:
+        for number in range(400):
+            writer.add_document([[5 + (number + place) % 26 for place in range(12)] for _ in range(3)])
 
 
 def test_a_layout_is_measured_and_takes_the_place_of_the_estimate(
@@ -26,13 +36,16 @@ def test_a_layout_is_measured_and_takes_the_place_of_the_estimate(
 ) -> None:
     monkeypatch.setattr(calibrate, "SECONDS", 0.2)
     machine = dataclasses.replace(read_machine(), cores=1)  # so that one layout is possible: a trial costs seconds
-    planned = tiny_plan(tmp_path, "parallel.tensor=1", "parallel.data=1")
+    data = f"data.data_path={tmp_path}/text", f"data.vocab_file={tmp_path}/vocab.txt", "data.source=files"
+    write_dataset(tmp_path)
+    planned = tiny_plan(tmp_path, "parallel.tensor=1", "parallel.data=1", *data)
     plan, out = make_plan(planned.preset, "x", machine), io.StringIO()
     assert with_measured(plan, machine) is plan
     assert calibrate_by_lines(plan.preset, machine, out, as_json=True) == 0
     told = json.loads(out.getvalue())["layouts"]
     assert [entry["layout"]["tensor"] for entry in told] == [1]
-    assert not any((tmp_path / "checkpoints").iterdir()), "the trial is removed"
+    left = [path.name for path in (*(tmp_path / "checkpoints").iterdir(), *(tmp_path / "tensorboard").iterdir())]
+    assert not any("calibrate" in name for name in left), "the trial is removed"
 
     found = with_measured(plan, machine)
     assert found.measured is not None
