@@ -43,11 +43,11 @@ def calibrate_by_lines(preset: Preset, machine: Machine, out: TextIO, *, as_json
             print(_line(outcome), file=out, flush=True)
 
     outcomes = calibrate(plans, machine, tell)
+    measured = any(outcome.measured for outcome in outcomes)
     if as_json:
         print(json.dumps(_as_json(outcomes, machine), ensure_ascii=False, indent=2), file=out)
-    elif best := _recommended(preset, machine):
+    elif measured and (best := _recommended(preset, machine)):
         print(f"Recommended: {best.tensor}. {best.reason}\nKept in {measured_folder()}.", file=out)
-    measured = any(outcome.measured for outcome in outcomes)
     return ExitStatus.FINISHED if measured else ExitStatus.FAILED
 
 
