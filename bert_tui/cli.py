@@ -129,11 +129,13 @@ def plan(options: argparse.Namespace) -> int:
     """``plan PRESET``: what a run would be; starts nothing."""
     from bert_tui.changes import compared_with_origin
     from bert_tui.machine import read_machine
+    from bert_tui.measured import with_measured
     from bert_tui.runs.job import describe_plan
     from bert_tui.wizard.review import micro_batch_words, sentences
 
     preset, path = _preset(options)
-    planned = _plan(preset, path, read_machine())
+    machine = read_machine()
+    planned = with_measured(_plan(preset, path, machine), machine)
     command = describe_plan(planned)
     if options.json:
         print(json.dumps({**planned.as_json(), "command": command}, ensure_ascii=False, indent=2, sort_keys=True))
@@ -147,6 +149,14 @@ def plan(options: argparse.Namespace) -> int:
         diagnostics.tell_problems(PresetError(*planned.problems))
         return ExitStatus.REFUSED
     return ExitStatus.FINISHED
+
+
+def calibrate(options: argparse.Namespace) -> int:
+    """``calibrate PRESET``: trains a few steps at every layout that is possible, and keeps what was measured."""
+    from bert_tui.machine import read_machine
+    from bert_tui.plain.calibration import calibrate_by_lines
+
+    return calibrate_by_lines(_preset(options)[0], read_machine(), sys.stdout, as_json=options.json)
 
 
 def runs(options: argparse.Namespace) -> int:
@@ -313,6 +323,13 @@ def _parser() -> argparse.ArgumentParser:
         _takes_json,
     )
     add_preset_verbs(verbs)
+    verb(
+        calibrate,
+        "measure every layout that is possible here, in a few steps each",
+        _takes_preset,
+        _takes_changes,
+        _takes_json,
+    )
     verb(runs, "list the runs", _takes_json, _takes_root)
     verb(attach, "watch a run", _takes_run, _shows)
     verb(logs, "print what the trainer printed", _takes_run).add_argument(

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from bert_tui.step_time import Speed, link_of
 from trainer.spec.gpu_peak import peak_of
 from trainer.spec.preset import Preset
 from trainer.spec.problem import Problem
 
 CPU_CORE_FLOPS = 100e9
-"""Operations a second of one core, in fp32."""
-STEP_SECONDS = 0.05
-"""What a step costs beside them, however small the model. Both are measured with this trainer on two cores of a server
-with AVX-512: bert-tiny at tensor parallel 2 took 83 ms a step (they say 83), 6 layers of width 512 took 1.25 s (1.28).
-A core without AVX-512 makes about half as many."""
+"""Operations a second of one core, in fp32, as tensor-parallel processes. Measured, together with
+``step_time.STEP_SECONDS``, with this trainer on two cores of a server with AVX-512: bert-tiny at tensor parallel 2
+took 83 ms a step (they say 83), 6 layers of width 512 took 1.25 s (1.28). A core without AVX-512 makes about half as
+many."""
 GPU_SHARE = 0.25
 """Of their peak that GPUs reach. Tuned programs publish 31 to 45 % for BERT (V100, A100); this is a guess
-for plain PyTorch, not measured here, and tensor parallel costs more."""
+for plain PyTorch, not measured here. What tensor parallel costs is in ``step_time``."""
 
 LONG_SECONDS = 30 * 86400.0
 """A run of more than this is more often a mistake than a wish."""
@@ -27,24 +27,18 @@ DAY = 86400.0
 UNITS = ((365.25 * DAY, "year"), (30.44 * DAY, "month"), (DAY, "day"), (3600.0, "hour"), (60.0, "minute"))
 
 
-def cpu_rate(cores: int) -> float:
-    """Operations a second that a usual server makes on so many cores."""
-    return cores * CPU_CORE_FLOPS
+def cpu_speed(cores: int, ranks: int) -> Speed:
+    """What each of so many processes does on its share of a usual server's cores."""
+    return Speed("cpu", cores * CPU_CORE_FLOPS / ranks)
 
 
-def gpu_rate(names: Sequence[str]) -> float | None:
-    """Operations a second that these GPUs, by their drivers' names, make together; None where one of them is not known.
-    The slowest sets the pace."""
+def gpu_speed(names: Sequence[str]) -> Speed | None:
+    """What each of these GPUs does, by their drivers' names; None where one of them is not known. The slowest sets the
+    pace."""
     peaks = [peak.tflops * 1e12 for name in names if (peak := peak_of(name)) is not None]
-    return GPU_SHARE * min(peaks) * len(peaks) if peaks and len(peaks) == len(names) else None
-
-
-def training_seconds(preset: Preset, step_flops: float, rate: float | None) -> float | None:
-    """How long the steps of a run take at ``rate`` operations a second, without preparation and validations; None where
-    the rate is not known."""
-    if rate is None or preset.train.steps is None:
+    if not peaks or len(peaks) != len(names):
         return None
-    return preset.train.steps * (step_flops / rate + STEP_SECONDS)
+    return Speed("cuda", GPU_SHARE * min(peaks), min(map(link_of, names)))
 
 
 def cautions(preset: Preset, seconds: float | None) -> tuple[Problem, ...]:

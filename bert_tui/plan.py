@@ -11,8 +11,10 @@ from typing import Any
 from bert_tui import fit, forecast
 from bert_tui.fit import Device, Room, shape_of
 from bert_tui.machine import Machine
+from bert_tui.measured import Measured
 from bert_tui.paths import expand_path
 from bert_tui.peer_links import crossing_caution, crossing_groups
+from bert_tui.step_time import Batch, Speed, step_time
 from trainer.spec import preset_file, sizing
 from trainer.spec.blend import split_variable, with_prefixes
 from trainer.spec.hardware import UNKNOWN_HARDWARE, Hardware
@@ -20,7 +22,7 @@ from trainer.spec.memory import Memory
 from trainer.spec.micro_batch import accumulation
 from trainer.spec.preset import Preset, contradictions, get, missing, replace
 from trainer.spec.problem import PresetError, Problem
-from trainer.spec.sizing import GIB, Shape
+from trainer.spec.sizing import GIB, Layout, Shape
 
 VARIABLES = {
     "checkpoint.path": "CHECKPOINT_PATH",
@@ -63,14 +65,32 @@ class Plan:
     """What the model needs."""
     recompute_flops: float
     """What the layout does on top, to save memory."""
+    step_seconds: float | None
+    """Of one step: measured here, or else an estimate (``step_time``); None where nothing is known of the devices'
+    speed."""
     seconds: float | None
-    """A rough guess of how long all steps take; None where nothing is known of the devices' speed."""
+    """Of all steps, without preparation and validations."""
     problems: tuple[Problem, ...]
     """What forbids the start; empty in a sound plan."""
     cautions: tuple[Problem, ...] = ()
     """What is allowed, and hardly meant."""
     hardware: Hardware = UNKNOWN_HARDWARE
     """What it would be started on."""
+    measured: Measured | None = None
+    """What ``bert-tui calibrate`` found for this very layout on these devices (``measurements``)."""
+
+    @property
+    def layout(self) -> Layout:
+        """Of the ranks."""
+        parallel = self.preset.parallel
+        data = self.ranks // parallel.tensor
+        return Layout(parallel.tensor, data, parallel.sequence, parallel.shard, parallel.recompute)
+
+    @property
+    def tokens_per_second(self) -> float | None:
+        """Of all ranks, in full rows."""
+        rows, length = self.preset.train.global_batch, self.shape.sequence_length
+        return None if self.step_seconds is None else rows * length / self.step_seconds
 
     def as_json(self) -> dict[str, Any]:
         """What ``bert-tui plan --json`` prints: the same for the same preset on the same machine."""
@@ -87,7 +107,9 @@ class Plan:
             "memory_bytes": {**asdict(self.memory), "total": self.memory.total},
             "step_flops": self.step_flops,
             "recompute_flops": self.recompute_flops,
+            "step_seconds": self.step_seconds,
             "seconds": self.seconds,
+            "measured": None if self.measured is None else asdict(self.measured),
             "problems": [problem.as_json() for problem in self.problems],
             "cautions": [caution.as_json() for caution in self.cautions],
         }
@@ -132,8 +154,9 @@ def make_plan(preset: Preset, name: str, machine: Machine) -> Plan:
     step_flops = sizing.step_flops(shape, rows, preset.data.mask_probability)
     recompute_flops = sizing.recompute_flops(shape, rows, preset.parallel.recompute)
     names = [gpu.name for gpu in machine.gpus if gpu.uuid in gpus]
-    rate = forecast.cpu_rate(machine.cores) if device == "cpu" else forecast.gpu_rate(names)
-    seconds = forecast.training_seconds(resolved, step_flops + recompute_flops, rate)
+    speed = forecast.cpu_speed(machine.cores, ranks) if device == "cpu" else forecast.gpu_speed(names)
+    step_seconds = _step_seconds(resolved, shape, speed)
+    seconds = None if step_seconds is None else (preset.train.steps or 0) * step_seconds
     return Plan(
         name=name,
         preset=replace(preset, parallel__data=data),
@@ -148,6 +171,7 @@ def make_plan(preset: Preset, name: str, machine: Machine) -> Plan:
         memory=memory,
         step_flops=step_flops,
         recompute_flops=recompute_flops,
+        step_seconds=step_seconds,
         seconds=seconds,
         problems=(*problems, *gpu_problems),
         cautions=(*forecast.cautions(preset, seconds), *_link_cautions(gpus, preset.parallel.tensor, machine)),
@@ -172,6 +196,18 @@ def _with_absolute_paths(preset: Preset) -> Preset:
             expanded = expand_path(value) if isinstance(value, str) else with_prefixes(value, expand_path)
             changed[field.replace(".", "__")] = expanded
     return replace(preset, **changed)
+
+
+def _step_seconds(preset: Preset, shape: Shape, speed: Speed | None) -> float | None:
+    """Estimated for a preset with its data-parallel size and micro batch decided."""
+    if speed is None:
+        return None
+    parallel, micro_batch, data = preset.parallel, preset.train.micro_batch, preset.parallel.data
+    assert isinstance(data, int)
+    assert isinstance(micro_batch, int)
+    layout = Layout(parallel.tensor, data, parallel.sequence, parallel.shard, parallel.recompute)
+    batch = Batch(preset.train.global_batch, micro_batch, preset.data.mask_probability)
+    return step_time(shape, layout, batch, speed).total
 
 
 def _choose_gpus(preset: Preset, machine: Machine) -> tuple[Device, tuple[str, ...], list[Problem]]:

@@ -415,6 +415,20 @@ TEXTS: dict[str, Words] = {
         "Have its permissions changed, then delete a run in the same folder again.",
     ),
     "run.not_active": Words("The run {where} is {value}.", "There is nothing to stop."),
+    "calibrate.busy": Words(
+        "Layouts are being measured already, by process {value}.",
+        "Wait until it is done: two at a time would slow each other down.",
+    ),
+    "calibrate.ended": Words(
+        "The trial {where} was {value} before enough of its steps could be measured.", "Measure again."
+    ),
+    "calibrate.slow": Words(
+        "The trial {where} made only {value} steps in {minutes} minutes.",
+        "Choose a smaller model or fewer rows a step for this machine.",
+    ),
+    "calibrate.none": Words(
+        "No layout of this model is possible here: {reason}.", "Choose a smaller model, or other GPUs."
+    ),
     "run.nothing_left": Words(
         "All {value} steps of {where} are done.", "To go on, raise the steps: --set train.steps=NUMBER."
     ),

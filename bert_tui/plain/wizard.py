@@ -10,14 +10,16 @@ from bert_tui import diagnostics
 from bert_tui.checks.check import answer_lines
 from bert_tui.checks.runner import Question, Subject, ask_all, staged
 from bert_tui.exit_status import ExitStatus
+from bert_tui.forecast import roughly
 from bert_tui.invocation import program
 from bert_tui.machine import Machine, read_machine
+from bert_tui.measured import with_measured
 from bert_tui.plain.dialogue import KEYS, Dialogue, Left, Refused, WentBack
-from bert_tui.plan import Plan, make_plan
-from bert_tui.wizard import choices, defaults, edit, review, saving
+from bert_tui.plan import Plan, make_plan, trial_plan
+from bert_tui.wizard import choices, defaults, edit, layout, review, saving
 from bert_tui.wizard.answers import PAGES, Page, answers_file
 from bert_tui.wizard.choices import Choice, SizeChoice, TensorChoice
-from bert_tui.wizard.fields import HEADINGS, KNOBS, PATHS
+from bert_tui.wizard.fields import HEADINGS, KNOBS, MORE_KNOBS, PATHS
 from bert_tui.wizard.session import Session
 from bert_tui.wizard.topics import explained_topic
 from trainer.spec.preset import get, replace
@@ -228,8 +230,26 @@ class PlainWizard:
         size = self._dialogue.choose("Size", sizes, session.answers.size, "sizes")
         if size != session.answers.size:
             session.take(defaults.with_size(session.answers, size, machine))
+        self._offer_setting_back()
         for name, label in KNOBS.items():
             self._ask_knob(name, label)
+        if self._wants_more("More settings: layers, width, heads, batches, rates"):
+            for name, label in MORE_KNOBS.items():
+                self._ask_knob(name, label)
+
+    def _offer_setting_back(self) -> None:
+        """A size with settings of its own is named, and can be had as it was."""
+        session, machine = self._session, self._session.known_machine
+        changed = choices.changes_in_words(session.answers, machine)
+        if not changed:
+            return
+        ways = [Choice("keep", "Keep that", ""), Choice("back", "As shipped", "sets them back")]
+        if self._dialogue.choose(f"{changed}.", ways, "keep", "sizes") == "back":
+            session.take(defaults.with_size(session.answers, session.answers.size, machine))
+
+    def _wants_more(self, question: str) -> bool:
+        ways = [Choice("no", "Leave them", "they suit most"), Choice("yes", "Go through them", "")]
+        return self._dialogue.choose(question, ways, "no", "more") == "yes"
 
     def _ask_knob(self, name: str, label: str) -> None:
         session, size = self._session, self._session.answers.size
@@ -241,8 +261,11 @@ class PlainWizard:
 
     def _ask_tensor(self) -> None:
         session = self._session
-        sizes = choices.tensor_sizes(session.preset, session.known_machine)
+        machine = session.known_machine
+        sizes = choices.tensor_sizes(session.preset, machine, lambda plan: with_measured(plan, machine))
         unit = "process" if session.preset.launch.gpus == "none" else "GPU"
+        if best := layout.recommended(sizes, unit):
+            self._dialogue.say(f"Recommended: {best.tensor}. {best.reason}")
         tensor = self._dialogue.choose(
             "Tensor-parallel size: how many hold one model together",
             [_tensor_choice(size, unit) for size in sizes],
@@ -251,6 +274,18 @@ class PlainWizard:
         )
         if int(tensor) != session.preset.parallel.tensor:
             session.change(defaults.with_tensor(session.preset, int(tensor)))
+        self._dialogue.say(layout.in_words(trial_plan(session.preset, machine), unit))
+        if self._wants_more("What saves memory: sharing weights out, sequence parallel, computing twice"):
+            self._ask_layout()
+
+    def _ask_layout(self) -> None:
+        session = self._session
+        for field in layout.SETTINGS:
+            setting = layout.setting_of(session.preset, session.known_machine, field)
+            offered = [Choice(value.value, value.title, "") for value in setting.values]
+            if len(offered) > 1:
+                value = self._dialogue.choose(setting.label, offered, setting.value, field)
+                session.change(layout.with_setting(session.preset, field, value))
 
     # The last look -------------------------------------------------------------------------------------------------
 
@@ -290,7 +325,7 @@ class PlainWizard:
         """The plan, and why it cannot start."""
         answers, machine = self._session.answers, self._session.known_machine
         try:
-            plan = make_plan(answers.preset, answers.name, machine)
+            plan = with_measured(make_plan(answers.preset, answers.name, machine), machine)
         except PresetError as error:
             return None, choices.sentence(error.problems[0])
         if refusal := choices.first_problem(plan):
@@ -343,6 +378,7 @@ def _size_choice(size: SizeChoice) -> Choice:
     shape = size.shape
     detail = f"{shape.layers} layers, width {shape.hidden}, {review.count(size.parameters)} parameters, "
     detail += f"{size.memory / GIB:.1f} GiB" + (f" on each of {size.tensor}" if size.tensor > 1 else "")
+    detail += ("" if size.seconds is None else f", about {roughly(size.seconds)}") + f". {size.good_for}"
     return Choice(
         size.size, size.size, detail, f"needs {size.memory / GIB:.1f} GiB; {size.reason}" if size.reason else ""
     )
@@ -351,4 +387,7 @@ def _size_choice(size: SizeChoice) -> Choice:
 def _tensor_choice(size: TensorChoice, unit: str) -> Choice:
     groups = "1 group" if size.data == 1 else f"{size.data} groups"
     detail = f"{groups}; each {unit} needs {size.memory / GIB:.1f} of {size.available / GIB:.0f} GiB"
+    if size.tokens_per_second is not None:
+        known = f"measured here on {size.measured.date}" if size.measured else "estimated"
+        detail += f"; {size.tokens_per_second:,.0f} tokens a second ({known})"
     return Choice(str(size.tensor), f"tensor {size.tensor}", detail, size.reason)

@@ -16,6 +16,7 @@ from textual.widgets import Label, Static
 
 from bert_tui.checks.check import Check
 from bert_tui.checks.runner import Subject, run_checks
+from bert_tui.measured import with_measured
 from bert_tui.places import state_folder
 from bert_tui.plan import Plan, make_plan
 from bert_tui.screens.page import Obstacle, WizardPage
@@ -145,7 +146,8 @@ class ReviewPage(WizardPage):
     def _resolve(self) -> None:
         answers = self.session.answers
         try:
-            self._plan = make_plan(answers.preset, answers.name, self.session.known_machine)
+            machine = self.session.known_machine
+            self._plan = with_measured(make_plan(answers.preset, answers.name, machine), machine)
         except PresetError as error:
             self._refusal = choices.sentence(error.problems[0])
         else:

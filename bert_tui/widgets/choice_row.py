@@ -56,6 +56,10 @@ class ChoiceRow(Horizontal):
         """What is taken."""
         return self.words.value
 
+    def offer(self, options: Sequence[Option], value: str) -> None:
+        """Other words. A single one is shown and cannot be left."""
+        self.words.offer(options, value)
+
 
 class Words(Static, can_focus=True):
     """The words, one of them marked."""
@@ -76,8 +80,17 @@ class Words(Static, can_focus=True):
         """What is taken."""
         return self._options[self._taken].value
 
+    def offer(self, options: Sequence[Option], value: str) -> None:
+        """Other words, one of them taken."""
+        self._options = tuple(options)
+        self._taken = next(number for number, option in enumerate(options) if option.value == value)
+        self.can_focus = len(self._options) > 1
+        self.refresh()
+
     def render(self) -> Content:
         """Every word, as the lists of the wizard show their lines."""
+        if len(self._options) == 1:
+            return Content.assemble("  ", (self._options[0].title, "$muted"))
         parts: list[Content | str | tuple[str, str]] = []
         for number, option in enumerate(self._options):
             if number == self._taken:

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from bert_tui import fit, presets
 from bert_tui.advice import words
 from bert_tui.checks.check import Check
 from bert_tui.machine import Gpu, Machine
+from bert_tui.measured import Measured
 from bert_tui.plan import Plan, trial_plan
-from bert_tui.wizard import defaults
+from bert_tui.wizard import defaults, edit
 from bert_tui.wizard.answers import Answers
+from bert_tui.wizard.fields import ALL_KNOBS, GOOD_FOR
 from trainer.spec.preset import Preset
 from trainer.spec.problem import Problem
 from trainer.spec.sizing import GIB, Shape
@@ -39,7 +41,17 @@ class SizeChoice:
     memory: int
     """Bytes on each device, at the shipped tensor-parallel size or else the smallest at which it fits."""
     tensor: int
+    tokens: int
+    """Read by the whole training, at most."""
+    seconds: float | None
+    """That the training takes, estimated; None where nothing is known of the devices' speed."""
     reason: str = ""
+
+    @property
+    def good_for(self) -> str:
+        """What it is for, and what it needs here."""
+        split = f" Here split over {self.tensor}." if self.tensor > 1 and not self.reason else ""
+        return GOOD_FOR[self.size] + split
 
 
 @dataclass(frozen=True)
@@ -55,6 +67,10 @@ class TensorChoice:
     """Bytes that are there."""
     divides: bool
     """Whether heads, devices and rows can be shared out."""
+    tokens_per_second: float | None
+    """Of all devices; None where nothing is known of their speed."""
+    measured: Measured | None = None
+    """Where memory and speed were measured here and are no estimate."""
     reason: str = ""
 
 
@@ -117,25 +133,56 @@ def _size(answers: Answers, machine: Machine) -> SizeChoice:
     plan = trial_plan(defaults.with_tensor(answers.preset, chosen.tensor), machine)
     whose = "GPU has {:.1f}" if plan.device == "cuda" else "{:.1f} free"
     reason = whose.format(chosen.available / GIB) if chosen.reason else ""
-    return SizeChoice(answers.size, plan.shape, plan.parameters, chosen.memory, chosen.tensor, reason)
+    return SizeChoice(
+        answers.size,
+        plan.shape,
+        plan.parameters,
+        chosen.memory,
+        chosen.tensor,
+        tokens(plan.preset),
+        plan.seconds,
+        reason,
+    )
 
 
-def tensor_sizes(preset: Preset, machine: Machine) -> list[TensorChoice]:
-    """Every tensor-parallel size from 1 to the number of devices."""
+def tokens(preset: Preset) -> int:
+    """Tokens that a training reads, counting every row as full."""
+    return (preset.train.steps or 0) * preset.train.global_batch * preset.model.sequence_length
+
+
+def changes(answers: Answers, machine: Machine) -> dict[str, str]:
+    """What the model page has changed of the size as it would be proposed on this machine, by field."""
+    proposed = defaults.with_size(answers, answers.size, machine).preset
+    return edit.changes(answers.preset, proposed, answers.size)
+
+
+def changes_in_words(answers: Answers, machine: Machine) -> str:
+    """The same as people say it: "bert-base, changed: layers 6"; empty where nothing is changed."""
+    changed = changes(answers, machine)
+    told = ", ".join(f"{ALL_KNOBS[field].lower()} {value}" for field, value in changed.items())
+    return f"{answers.size}, changed: {told}" if told else ""
+
+
+def tensor_sizes(
+    preset: Preset, machine: Machine, refine: Callable[[Plan], Plan] = lambda plan: plan
+) -> list[TensorChoice]:
+    """Every tensor-parallel size from 1 to the number of devices; ``refine`` may know more of a plan than the estimate
+    (``measured.with_measured``)."""
     devices = max(1, defaults.device_count(preset, machine))
-    return [_tensor(preset, tensor, devices, machine) for tensor in range(1, devices + 1)]
+    plans = (trial_plan(defaults.with_tensor(preset, tensor), machine) for tensor in range(1, devices + 1))
+    return [_tensor(preset, refine(plan), devices, machine) for plan in plans]
 
 
-def _tensor(preset: Preset, tensor: int, devices: int, machine: Machine) -> TensorChoice:
-    plan = trial_plan(defaults.with_tensor(preset, tensor), machine)
-    data, needed = plan.preset.parallel.data, plan.memory.total
+def _tensor(preset: Preset, plan: Plan, devices: int, machine: Machine) -> TensorChoice:
+    tensor, data = plan.preset.parallel.tensor, plan.preset.parallel.data
+    needed = plan.memory.total if plan.measured is None else plan.measured.memory
     available = fit.room(preset, machine).of_rank(tensor) or 0
     assert isinstance(data, int)
     reason = _indivisible(preset, tensor, data, devices)
     divides = not reason
     if divides and needed > available:
         reason = f"each needs {needed / GIB:.1f} GiB and has {available / GIB:.1f}"
-    return TensorChoice(tensor, data, needed, available, divides, reason)
+    return TensorChoice(tensor, data, needed, available, divides, plan.tokens_per_second, plan.measured, reason)
 
 
 def _indivisible(preset: Preset, tensor: int, data: int, devices: int) -> str:
@@ -147,7 +194,12 @@ def _indivisible(preset: Preset, tensor: int, data: int, devices: int) -> str:
         return ""
     if devices % tensor:
         return f"does not divide the {devices} GPUs"
-    return f"{data} groups cannot share {rows} rows a step" if rows % data else ""
+    if rows % data:
+        return f"{data} groups cannot share {rows} rows a step"
+    micro = preset.train.micro_batch
+    if micro != "auto" and rows // data % micro:
+        return f"each group's {rows // data} rows a step cannot be taken {micro} at once"
+    return ""
 
 
 def first_problem(plan: Plan) -> str:

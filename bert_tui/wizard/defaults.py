@@ -10,6 +10,7 @@ from typing import Literal
 from bert_tui import fit, plan, presets
 from bert_tui.machine import Machine
 from bert_tui.wizard.answers import Answers
+from bert_tui.wizard.edit import largest_divisor
 from trainer.spec.preset import Preset, get, replace
 from trainer.spec.sizing import tensor_sizes
 
@@ -81,10 +82,15 @@ def with_source(
 
 
 def with_possible_tensor(preset: Preset, machine: Machine) -> Preset:
-    """The preset with the largest possible tensor-parallel size up to the one it has."""
+    """The preset with the largest possible tensor-parallel size up to the one it has, and with no more rows at once
+    than each group then has, or a part of them."""
     heads = preset.model.heads or 1
     sizes = tensor_sizes(heads, max(1, device_count(preset, machine)))
-    return with_tensor(preset, max(size for size in sizes if size <= max(1, preset.parallel.tensor)))
+    possible = with_tensor(preset, max(size for size in sizes if size <= max(1, preset.parallel.tensor)))
+    named, data = preset.train.micro_batch, fit.data_parallel(possible, fit.room(possible, machine))
+    if named == "auto" or preset.train.global_batch % data:
+        return possible
+    return replace(possible, train__micro_batch=largest_divisor(preset.train.global_batch // data, named))
 
 
 def with_tensor(preset: Preset, tensor: int) -> Preset:

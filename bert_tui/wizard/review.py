@@ -121,6 +121,8 @@ def _training(plan: Plan) -> str:
 def _time(plan: Plan) -> str:
     if plan.seconds is None:
         return "Not known for these GPUs; shown once it trains."
+    if plan.measured is not None:
+        return f"About {roughly(plan.seconds)}, at the speed measured here on {plan.measured.date}."
     speed = f"{SPEED} a core" if plan.device == "cpu" else f"{GPU_SHARE:.0%} of what these GPUs can do at most"
     return f"Roughly {roughly(plan.seconds)}, at {speed}."
 
@@ -152,7 +154,10 @@ def _split(plan: Plan) -> str:
 
 def _memory(plan: Plan) -> str:
     each = "" if plan.ranks == 1 else " each"
-    return f"About {_size(plan.memory.total)}{each}: {memory_parts(plan.memory, plan.device)}."
+    estimate = f"About {_size(plan.memory.total)}{each}: {memory_parts(plan.memory, plan.device)}."
+    if plan.measured is None:
+        return estimate
+    return f"{estimate} Measured here on {plan.measured.date}: {_size(plan.measured.memory)}{each}."
 
 
 def memory_parts(memory: Memory, device: Device) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bert_tui.plan import VARIABLES
 from bert_tui.wizard import build_topics, data_topics, image_topics
-from bert_tui.wizard.fields import KNOBS, PATHS
+from bert_tui.wizard.fields import ALL_KNOBS, LAYOUT_LABELS, PATHS
 from trainer.spec import preset
 
 TOPICS: dict[str, tuple[str, str]] = {
@@ -30,7 +30,9 @@ TOPICS: dict[str, tuple[str, str]] = {
     "parallel.tensor": (
         "Tensor-parallel size",
         "The number of processors that share every layer of the model: each holds a part of it, so a larger model "
-        "fits. Groups of that size each read their own rows. Sizes that are not possible are grey, with the reason.",
+        "fits. Groups of that size each read their own rows. Sizes that are not possible are grey, with the reason. "
+        "Speeds are estimates until they are measured: F7 trains a few steps at every size that is possible, in the "
+        "background, and shows what it finds (also: bert-tui calibrate PRESET).",
     ),
     "checks": (
         "The checklist",
@@ -43,7 +45,15 @@ TOPICS: dict[str, tuple[str, str]] = {
         "Model sizes",
         "Layers are stacked; width is the number of values that describe one token; heads are the parts of a layer "
         "that look at other tokens. Parameters are the numbers that are learned. Memory is what each processor has to "
-        "hold while training. Sizes that do not fit this machine are grey, with the reason.",
+        "hold while training. Sizes that do not fit this machine are grey, with the reason. Tokens are how much text "
+        "is read in all; the time is an estimate for this machine (the last page says at which speed), without "
+        "preparation and validations. F5 sets a changed size back to what it was shipped with, F6 shows more that can "
+        "be changed.",
+    ),
+    "more": (
+        "More settings",
+        "The preset has values for them that suit the model and this machine. Whoever knows what they do can go "
+        "through them; everybody else leaves them.",
     ),
     "review.view": (
         "Four ways to show it",
@@ -124,7 +134,7 @@ TOPICS: dict[str, tuple[str, str]] = {
     ),
 }
 """What is explained that is no single setting."""
-LABELS = {name: shown.label for name, shown in PATHS.items()} | KNOBS | {"launch.image": "Image"}
+LABELS = {name: shown.label for name, shown in PATHS.items()} | ALL_KNOBS | LAYOUT_LABELS | {"launch.image": "Image"}
 """What settings are called on the pages."""
 
 

@@ -43,7 +43,8 @@ async def test_lines_and_keys_give_the_same_preset(clean_home: Path) -> None:
         "",  # without a container
         "1", str(clean_home / "runs"), "",  # sample text, checkpoints, TensorBoard
         "1", "500", "8", "5e-4", "",  # bert-tiny; steps, rows, learning rate, tokens
-        "1",  # tensor-parallel size
+        "2", "3", "192", "", "", "", "", "", "",  # more: layers, width; heads follow it
+        "1", "2", "2",  # tensor-parallel size; more: computed twice (attention)
         "2", str(by_lines), LEAVE,
     ])  # fmt: skip
     assert "8 rows" in told
@@ -57,9 +58,10 @@ async def test_lines_and_keys_give_the_same_preset(clean_home: Path) -> None:
         await reach(pilot, "DataPage")
         await pilot.press("tab", "ctrl+u", *str(clean_home / "runs"), "enter")
         await reach(pilot, "ModelPage")
-        await pilot.press("tab", "ctrl+u", *"500", "tab", "ctrl+u", *"8", "tab", "ctrl+u", *"5e-4", "enter")
+        await pilot.press("tab", "ctrl+u", *"500", "tab", "ctrl+u", *"8", "tab", "ctrl+u", *"5e-4")
+        await pilot.press("f6", "ctrl+u", "3", "tab", "ctrl+u", *"192", "enter")
         await reach(pilot, "TensorParallelPage")
-        await pilot.press("up", "enter")
+        await pilot.press("tab", "right", "enter")
         await reach(pilot, "ReviewPage")
         await pilot.press("f7", "ctrl+u", *str(by_keys), "enter")
         await reach(pilot, "ReviewPage")
@@ -70,6 +72,8 @@ async def test_lines_and_keys_give_the_same_preset(clean_home: Path) -> None:
     assert answers.preset == saved
     assert json.dumps(on_screen.as_json()) == json.dumps(make_plan(saved, name_of(by_keys), LAPTOP).as_json())
     assert describe_plan(on_screen) == describe_plan(make_plan(saved, name_of(by_keys), LAPTOP))
+    assert "heads = 3" in by_keys.read_text()
+    assert 'recompute = "selective"' in by_keys.read_text()
 
 
 def test_gpus_are_chosen_by_number_and_asking_goes_on_where_it_was_left(clean_home: Path) -> None:
