@@ -118,7 +118,7 @@ CONDITIONS = {
         "--platform linux/amd64",
         others={f"/images/{IMAGE}/json": (200, {**ANSWERS_HERE, "Architecture": "arm64"})},
     ),
-    "the image is not here": Condition("image", "warn", "not here yet", f"docker pull {IMAGE}"),
+    "the image is not here": Condition("image", "warn", "not here yet", f"image pull {IMAGE}"),
     "the driver is new enough": Condition("driver", "pass", "CUDA 13.4, driver 580.65.06", others=HERE),
     "the driver is too old": Condition(
         "driver", "fail", "needs driver 580", "Update the driver", others=HERE, driver="550.54.15"
@@ -141,7 +141,7 @@ CONDITIONS = {
         "registry",
         "warn",
         "cannot be reached",
-        "docker load",
+        "image load FILE",
         others={
             AT_REGISTRY: (
                 500,
@@ -157,7 +157,7 @@ CONDITIONS = {
         others={AT_REGISTRY: (404, {"message": f"manifest for {IMAGE} not found: manifest unknown"})},
     ),
     "the registry is slow": Condition(
-        "registry", "unknown", "no answer within", "docker load", others={AT_REGISTRY: (0, None)}
+        "registry", "unknown", "no answer within", "image load FILE", others={AT_REGISTRY: (0, None)}
     ),
     "the disk is not here": Condition(
         "disk", "unknown", "not to be seen here", info={"DockerRootDir": "/no/such/folder"}
