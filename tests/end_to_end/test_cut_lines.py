@@ -5,7 +5,9 @@ from __future__ import annotations
 import contextlib
 import re
 import shlex
+import shutil
 import signal
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -149,8 +151,9 @@ def test_the_line_is_cut_on_every_page(line: Line, operator: Operator) -> None:
 
 
 def test_tmux_keeps_the_wizard_and_its_end_loses_nothing(line: Line) -> None:
-    socket = "bert-tui-test"
-    tmux = f"tmux -L {socket} -f /dev/null new-session -A -s wizard"
+    folder = Path(tempfile.mkdtemp(prefix="tmux"))  # a socket's path has room for 107 characters
+    server = ["tmux", "-S", str(folder / "s"), "-f", "/dev/null"]
+    tmux = shlex.join([*server, "new-session", "-A", "-s", "wizard"])
     try:
         with line.log_in(tmux) as terminal:
             terminal.wait_for("Train a BERT model", 20)
@@ -172,6 +175,7 @@ def test_tmux_keeps_the_wizard_and_its_end_loses_nothing(line: Line) -> None:
             assert before.wait(5) is not False
     finally:
         with contextlib.suppress(OSError):
-            psutil.Popen(["tmux", "-L", socket, "kill-server"], stderr=-3).wait(5)
+            psutil.Popen([*server, "kill-server"], stderr=-3).wait(5)
+        shutil.rmtree(folder)
     with line.back("How large") as terminal:
         terminal.wait_for("123", 5)
