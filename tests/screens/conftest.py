@@ -3,18 +3,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from textual import _wait
 
 from bert_tui.plan import VARIABLES
 from tests.conftest import NO_ENGINE
-
-
-@pytest.fixture(autouse=True)
-def fast_keys(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The pilot looks every 5 ms, not every 20, whether the screen is done with a key; 40 ms a key were most of the
-    time that these tests took."""
-    monkeypatch.setattr(_wait, "SLEEP_GRANULARITY", 0.005)
-    monkeypatch.setattr(_wait, "SLEEP_IDLE", 0.001)
 
 
 @pytest.fixture(autouse=True)
