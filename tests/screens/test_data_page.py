@@ -41,7 +41,8 @@ async def data_page(pilot: Pilot[int], *keys: str) -> None:
     app = await settled(pilot)
     app.show_page("data")
     await reach(pilot, "DataPage")
-    await pilot.press(*keys)
+    for key in keys:  # one by one: which fields there are follows from the keys before
+        await pilot.press(key)
 
 
 def field(pilot: Pilot[int], name: str) -> Field:

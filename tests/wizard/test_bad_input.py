@@ -131,14 +131,13 @@ def test_a_preset_is_not_saved_where_none_can_be(folder: Path) -> None:
     assert saving.obstacle("a" * 253, replace=False)
 
 
-def test_no_run_is_put_where_its_code_could_not_be_found() -> None:
-    assert check_path_field("logs.tensorboard_path", "/tmp/a:b") is None
-    problem = check_path_field("checkpoint.path", "/tmp/a:b")
+def test_no_run_is_put_where_its_code_could_not_be_found(tmp_path: Path) -> None:
+    place = str(tmp_path / "a:b")
+    assert check_path_field("logs.tensorboard_path", place) is None
+    problem = check_path_field("checkpoint.path", place)
     assert problem is not None
     assert problem.code == "path.colon"
-    (check,) = [
-        check for check in check_paths(replace(TINY, checkpoint__path="/tmp/a:b")) if check.name.endswith("nts")
-    ]
+    (check,) = [check for check in check_paths(replace(TINY, checkpoint__path=place)) if check.name.endswith("nts")]
     assert "without a colon" in check.repair
 
 
