@@ -87,7 +87,7 @@ def test_the_terminal_is_killed_on_a_page(operator: Operator) -> None:
 def test_every_page_to_finished_in_a_container(operator: Operator) -> None:
     with operator.terminal() as terminal:
         walk_to_review(terminal, launcher="docker", steps=100)
-        assert "docker run" in terminal.text
+        terminal.wait_for("docker run", 20)
         terminal.press("f3")
         terminal.wait_for("Training: step", 240)
         terminal.wait_for("Finished: all 100 steps are done", 60)
