@@ -88,7 +88,7 @@ class ModelPage(WizardPage):
         self.set_class(bool(MORE_KNOBS.keys() & self._changes().keys()), "-more")
         table = self.query_one("#sizes", ChoiceList)
         table.show([_size_line(size) for size in sizes], self.session.answers.size)
-        table.focus()
+        self.set_focus(table)  # at once: keys may have been typed ahead
         self._show_effect()
 
     def obstacles(self) -> Iterator[Obstacle]:

@@ -24,13 +24,14 @@ def walk_to_review(terminal: Terminal, *, launcher: str, steps: int, tensor: int
     terminal.wait_for("Which text", 10)
     terminal.press("f3")
     terminal.wait_for("How large is the model?", 10)
+    terminal.wait_for("▸ bert-tiny", 10)
     terminal.press("tab", str(steps))
     terminal.press("f3")
     terminal.wait_for("How is the model split?", 10)
     terminal.press("f3")
-    screen = terminal.wait_for("This is what will happen", 10)
-    assert f"{steps:,} steps" in screen
-    assert f"{tensor} processes on the CPU share every layer" in screen
+    terminal.wait_for("This is what will happen", 10)
+    terminal.wait_for(f"{steps:,} steps", 10)
+    terminal.wait_for(f"{tensor} processes on the CPU share every layer", 10)
 
 
 def choose_launcher(terminal: Terminal, launcher: str) -> None:
