@@ -8,6 +8,7 @@ ones whatever else bears their names, and a preset may extend the one of its own
 from __future__ import annotations
 
 import difflib
+import functools
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -77,6 +78,7 @@ def shelves() -> tuple[Shelf, ...]:
     return Shelf("yours", own_folder()), Shelf("system", SYSTEM_FOLDER), Shelf("shipped", folder())
 
 
+@functools.cache
 def shipped_preset(name: str) -> Preset:
     """A preset as it was shipped, whatever others bear its name."""
     return read_preset(folder() / f"{name}.toml", find_preset)

@@ -24,6 +24,7 @@ from typing import Literal
 from bert_tui.data.build_records import BuildProgress, BuildResult
 from bert_tui.data.order import BuildOrder
 from bert_tui.folder_lock import FolderLock, take_lock
+from bert_tui.job_folder import JobFolder
 from bert_tui.places import state_folder
 from trainer.spec.problem import DatasetError, Problem
 from trainer.spec.records import read_record, to_json
@@ -55,35 +56,13 @@ class BuildEnd:
 
 
 @dataclass(frozen=True)
-class BuildFolder:
+class BuildFolder(JobFolder):
     """The names in the folder; the table above says what they are."""
-
-    path: Path
-
-    @property
-    def order(self) -> Path:
-        """What was asked for."""
-        return self.path / "order.json"
-
-    @property
-    def lock(self) -> Path:
-        """Held while the build lives."""
-        return self.path / "lock"
 
     @property
     def stop_request(self) -> Path:
         """Its presence asks the build to end."""
         return self.path / "stop"
-
-    @property
-    def status(self) -> Path:
-        """Heartbeat and progress."""
-        return self.path / "status.json"
-
-    @property
-    def end(self) -> Path:
-        """How it ended."""
-        return self.path / "end.json"
 
     @property
     def log(self) -> Path:

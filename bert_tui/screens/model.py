@@ -12,7 +12,7 @@ from textual.widgets import Input, Label, Static
 
 from bert_tui.fit import known_vocabulary
 from bert_tui.forecast import roughly
-from bert_tui.plan import trial_plan
+from bert_tui.plan import Plan, trial_plan
 from bert_tui.screens.page import Obstacle, WizardPage
 from bert_tui.widgets.choice_list import ChoiceList, Line
 from bert_tui.widgets.field import LineInput
@@ -88,7 +88,7 @@ class ModelPage(WizardPage):
         self.set_class(bool(MORE_KNOBS.keys() & self._changes().keys()), "-more")
         table = self.query_one("#sizes", ChoiceList)
         table.show([_size_line(size) for size in sizes], self.session.answers.size)
-        self.set_focus(table)  # at once: keys may have been typed ahead
+        table.focus()
         self._show_effect()
 
     def obstacles(self) -> Iterator[Obstacle]:
@@ -180,18 +180,16 @@ class ModelPage(WizardPage):
         effect = self.query_one("#effect", Static)
         effect.set_class(bool(problems), "-problem")
         effect.set_class(bool(caution) and not problems, "-caution")
-        effect.update(problems[0] if problems else f"! {caution}" if caution else self._amount())
+        effect.update(problems[0] if problems else f"! {caution}" if caution else self._amount(plan))
         self.notice("")
         self.refresh_bindings()
 
-    def _amount(self) -> str:
-        preset, machine = self.session.preset, self.session.known_machine
-        plan = trial_plan(preset, machine)
+    def _amount(self, plan: Plan) -> str:
         time = "" if plan.seconds is None else f", in about {roughly(plan.seconds)} on this machine"
-        name = choices.changes_in_words(self.session.answers, machine) or self.session.answers.size
+        name = choices.changes_in_words(self.session.answers, self.session.known_machine) or self.session.answers.size
         return (
             f"{name}. {count(plan.parameters)} parameters, {plan.memory.total / GIB:.1f} GiB each; reads up to "
-            f"{count(choices.tokens(preset))} tokens{time}."
+            f"{count(choices.tokens(self.session.preset))} tokens{time}."
         )
 
 

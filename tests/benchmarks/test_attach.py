@@ -5,6 +5,7 @@ from __future__ import annotations
 import resource
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -73,7 +74,7 @@ def test_a_chart_of_ten_million_steps(tmp_path: Path, capsys: pytest.CaptureFixt
     while window.width > 100:
         window = window.zoomed(0.5, 7_000_000, 10 * STEPS)
         wish = ChartWish(window=window, cursor=7_000_000)
-        zooms.append(seconds(lambda wish=wish: reader.read(wish)))  # type: ignore[misc]
+        zooms.append(seconds(partial(reader.read, wish)))
     grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
     with capsys.disabled():
         print(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -34,7 +35,7 @@ def test_time_of_the_checklist(
         driver.tells(f"gpus {gpus}", "sockets 2")
         machine = read_machine()
         subject = Subject(defaults.first_answers(machine, docker_usable=True, environment={}).preset, machine)
-        look, asked = _fastest(read_machine), _fastest(lambda subject=subject: ask_all(MACHINE_CHECKS, subject))  # type: ignore[misc]
+        look, asked = _fastest(read_machine), _fastest(partial(ask_all, MACHINE_CHECKS, subject))
         whole = max(whole, look + asked)
         lines.append(f"{gpus:2} GPUs: look {1e3 * look:6.1f} ms, {len(MACHINE_CHECKS)} questions {1e3 * asked:6.1f} ms")
     each = {question.name: _fastest(lambda question=question: answer(question, subject)) for question in MACHINE_CHECKS}  # type: ignore[misc]

@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from bert_tui.job_folder import JobFolder
 from bert_tui.launchers.fetching.progress import FetchProgress
 from bert_tui.places import state_folder
 from trainer.spec.problem import Problem
@@ -66,35 +67,13 @@ class FetchEnd:
 
 
 @dataclass(frozen=True)
-class FetchFolder:
+class FetchFolder(JobFolder):
     """The names in the folder; the table above says what they are."""
-
-    path: Path
-
-    @property
-    def order(self) -> Path:
-        """What was asked for."""
-        return self.path / "order.json"
-
-    @property
-    def lock(self) -> Path:
-        """Held while the job lives."""
-        return self.path / "lock"
 
     @property
     def cancel_request(self) -> Path:
         """Its presence asks the job to end."""
         return self.path / "cancel"
-
-    @property
-    def status(self) -> Path:
-        """Heartbeat and progress."""
-        return self.path / "status.json"
-
-    @property
-    def end(self) -> Path:
-        """How it ended."""
-        return self.path / "end.json"
 
     @property
     def log(self) -> Path:
